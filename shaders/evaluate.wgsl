@@ -1,0 +1,203 @@
+// Evaluates generated SIRENs at every point, all layers in one kernel; ${ tile_bytes } bytes of workgroup memory.
+//
+// A workgroup takes ${ points_per_group } points of one latent. An invocation owns ${ rows } outputs x ${ quads * 4 } points: their
+// activations stay in its registers from layer to layer. A layer is a product over slabs of ${ slab } inputs:
+// the slab's activations are published through workgroup memory, its weights are filled there by the head
+// (`fill`: a load where theta was materialised, the head's own arithmetic where it is fused), and every
+// invocation adds the slab's outer products to its register tile.
+
+struct Job {
+    // Linear index of the first workgroup of this slice, and one past its last.
+    first: u32,
+    end: u32,
+    // Workgroups per row of the dispatch.
+    groups_x: u32,
+    // Workgroups per latent.
+    tiles: u32,
+    // The first latent, as a row of theta and features; outputs are numbered from it.
+    first_latent: u32,
+    points: u32,
+    width: u32,
+    height: u32,
+    theta_stride: u32,
+    feature_stride: u32,
+    // 1 where y comes before x.
+    swap_axes: u32,
+    // Pictures per row of a texture.
+    columns: u32,
+    origin: vec2<f32>,
+    step: vec2<f32>,
+    low: f32,
+    inverse_range: f32,
+}
+
+//# include "include/layers.wgsl"
+@group(0) @binding(0) var<uniform> job: Job;
+@group(0) @binding(1) var<uniform> layers: array<Layer, ${ hidden + 1 }>;
+//# include "include/fill.wgsl"
+//# include "include/points.wgsl"
+//# include "include/target.wgsl"
+//# include "activations/sine.wgsl"
+
+const THREADS = ${ threads }u;
+// Invocations side by side along points, and along rows.
+const POINT_GROUPS = ${ point_groups }u;
+const ROW_GROUPS = ${ row_groups }u;
+const POINTS = ${ points_per_group }u;
+const POINTS4 = ${ points_per_group // 4 }u;
+const SLAB = ${ slab }u;
+// vec4s of the widest layer's outputs.
+const ROWS4 = ${ rows4 }u;
+// The tile: activations [SLAB][POINTS4], then weights [SLAB][ROWS4], then the layer's bias [ROWS4].
+const WEIGHTS = SLAB * POINTS4;
+const BIAS = WEIGHTS + SLAB * ROWS4;
+var<workgroup> tile: array<vec4<f32>, ${ tile_vec4s }>;
+
+@compute @workgroup_size(${ threads })
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) t: u32) {
+    let group = job.first + workgroup.y * job.groups_x + workgroup.x;
+    if (group >= job.end) {
+        return;
+    }
+    let picture = group / job.tiles;
+    let latent = job.first_latent + picture;
+    let first_point = (group % job.tiles) * POINTS;
+    let column = t % POINT_GROUPS;
+    let row_group = t / POINT_GROUPS;
+
+    // a: this invocation's activations, c: the sums of the layer at hand; row i, four points q.
+//# for i in range(rows)
+//# for q in range(quads)
+    var a_${ i }_${ q } = vec4(0.0);
+    var c_${ i }_${ q } = vec4(0.0);
+//# endfor
+//# endfor
+
+    for (var l = 0u; l < ${ hidden }u; l++) {
+        let inputs = layers[l].inputs;
+        let rows4 = layers[l].rows4;
+//# for i in range(rows)
+//# for q in range(quads)
+        c_${ i }_${ q } = vec4(0.0);
+//# endfor
+//# endfor
+        for (var k0 = 0u; k0 < inputs; k0 += SLAB) {
+            let depth = min(SLAB, inputs - k0);
+            // Publish the slab's activations; the first layer's are the points' coordinates.
+            if (l == 0u) {
+                for (var i = t; i < depth * POINTS4; i += THREADS) {
+                    let d = k0 + i / POINTS4;
+                    let p = first_point + 4u * (i % POINTS4);
+                    let last = job.points - 1u;
+                    tile[i] = vec4(
+                        coordinate(min(p, last), d),
+                        coordinate(min(p + 1u, last), d),
+                        coordinate(min(p + 2u, last), d),
+                        coordinate(min(p + 3u, last), d),
+                    );
+                }
+            } else {
+                // Unsigned: rows before the slab wrap round to large numbers.
+//# for i in range(rows)
+                let k_${ i } = row_group * ${ rows }u + ${ i }u - k0;
+                if (k_${ i } < SLAB) {
+//# for q in range(quads)
+                    tile[k_${ i } * POINTS4 + ${ q }u * POINT_GROUPS + column] = a_${ i }_${ q };
+//# endfor
+                }
+//# endfor
+            }
+            // Fill the slab's weights, and with the first slab the bias.
+            for (var i = t; i < depth * rows4; i += THREADS) {
+                let k = i / rows4;
+                tile[WEIGHTS + k * ROWS4 + i - k * rows4] = fill(layers[l].weight, latent, k0 * rows4 + i);
+            }
+            if (k0 == 0u) {
+                for (var i = t; i < rows4; i += THREADS) {
+                    tile[BIAS + i] = fill(layers[l].bias, latent, i);
+                }
+            }
+            workgroupBarrier();
+
+            for (var k = 0u; k < depth; k++) {
+//# for q in range(quads)
+                let x_${ q } = tile[k * POINTS4 + ${ q }u * POINT_GROUPS + column];
+//# endfor
+//# for r in range(rows // 4)
+                let w_${ r } = tile[WEIGHTS + k * ROWS4 + row_group * ${ rows // 4 }u + ${ r }u];
+//# endfor
+//# for i in range(rows)
+//# for q in range(quads)
+                c_${ i }_${ q } = fma(vec4(w_${ i // 4 }[${ i % 4 }]), x_${ q }, c_${ i }_${ q });
+//# endfor
+//# endfor
+            }
+            if (k0 + SLAB >= inputs) {
+                // Epilogue: bias, omega and activation, before the barrier after which the bias may be overwritten.
+                let scale = layers[l].scale;
+//# for r in range(rows // 4)
+                let b_${ r } = tile[BIAS + row_group * ${ rows // 4 }u + ${ r }u];
+//# endfor
+//# for i in range(rows)
+//# for q in range(quads)
+                a_${ i }_${ q } = sine_turns(scale * (c_${ i }_${ q } + b_${ i // 4 }[${ i % 4 }]));
+//# endfor
+//# endfor
+            }
+            workgroupBarrier();
+        }
+    }
+
+    // The linear layer has few outputs: each invocation takes the rows it owns as inputs, four outputs at a
+    // time, and the row groups' parts are added in a tree of fixed order.
+    let linear = layers[${ hidden }];
+    for (var o = 0u; o < linear.rows4; o++) {
+        for (var i = t; i < linear.inputs; i += THREADS) {
+            tile[i] = fill(linear.weight, latent, i * linear.rows4 + o);
+        }
+        workgroupBarrier();
+//# for p in range(quads * 4)
+        var s_${ p } = vec4(0.0);
+//# endfor
+//# for i in range(rows)
+        if (row_group * ${ rows }u + ${ i }u < linear.inputs) {
+            let w = tile[row_group * ${ rows }u + ${ i }u];
+//# for p in range(quads * 4)
+            s_${ p } = fma(w, vec4(a_${ i }_${ p // 4 }[${ p % 4 }]), s_${ p });
+//# endfor
+        }
+//# endfor
+        workgroupBarrier();
+        var count = ROW_GROUPS;
+        while (count > 1u) {
+            let half = (count + 1u) / 2u;
+            let stride = half * POINT_GROUPS;
+            if (row_group >= half && row_group < count) {
+                let at = (row_group - half) * POINT_GROUPS + column;
+//# for p in range(quads * 4)
+                tile[at + ${ p }u * stride] = s_${ p };
+//# endfor
+            }
+            workgroupBarrier();
+            if (row_group < count - half) {
+                let at = row_group * POINT_GROUPS + column;
+//# for p in range(quads * 4)
+                s_${ p } += tile[at + ${ p }u * stride];
+//# endfor
+            }
+            workgroupBarrier();
+            count = half;
+        }
+        if (row_group == 0u) {
+            let b = fill(linear.bias, latent, o);
+            let p = first_point + 4u * column;
+//# for q in range(quads)
+//# for j in range(4)
+            if (p + ${ q * 4 }u * POINT_GROUPS + ${ j }u < job.points) {
+                store(picture, p + ${ q * 4 }u * POINT_GROUPS + ${ j }u, o, s_${ q * 4 + j } + b);
+            }
+//# endfor
+//# endfor
+        }
+    }
+}

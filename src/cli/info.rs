@@ -1,0 +1,76 @@
+//! `info`: what is in a model file.
+
+use anyhow::Result;
+use clap::Args;
+use hypersine::model::{Activation, Align, Head, Model, Order, Span};
+use serde_json::json;
+
+use super::{Global, open_model};
+
+/// Show what is in a model
+#[derive(Args)]
+pub(super) struct Info {
+    /// Model file, or @emoji
+    model: String,
+    /// List the names of all latents
+    #[arg(long)]
+    names: bool,
+}
+
+impl Info {
+    pub(super) fn run(&self, global: &Global) -> Result<()> {
+        let model = open_model(&self.model)?;
+        let layers: Vec<_> = (model.inr.layers().iter().zip(&model.hypernetwork.heads))
+            .map(|(shape, head)| {
+                let activation = shape.activation.map(|Activation::Sine { omega }| json!({"sine": {"omega": omega}}));
+                json!({"outputs": shape.outputs, "inputs": shape.inputs, "activation": activation, "head": head.kind()})
+            })
+            .collect();
+        let json = json!({
+            "inr": model.inr.to_string(), "layers": layers, "weights": model.inr.weight_count(),
+            "macs_per_point": model.inr.macs_per_point(),
+            "trunks": model.hypernetwork.trunks.len(), "parameters": model.hypernetwork.parameter_count(),
+            "macs_per_latent": model.hypernetwork.macs_per_latent(),
+            "latent_dim": model.latent_dim(), "latents": model.latents.names(),
+            "coordinates": model.coordinates, "values": model.values, "provenance": model.provenance,
+        });
+        global.report(&json, || self.text(&model));
+        Ok(())
+    }
+
+    fn text(&self, model: &Model) -> String {
+        let hyper = &model.hypernetwork;
+        let mut lines = vec![format!("INR         {}: {} weights, {} multiply-adds per point", model.inr, model.inr.weight_count(), model.inr.macs_per_point())];
+        for (l, (shape, head)) in model.inr.layers().iter().zip(&hyper.heads).enumerate() {
+            let activation = match shape.activation {
+                Some(Activation::Sine { omega }) => format!("sin({omega} u)"),
+                None => "linear".into(),
+            };
+            lines.push(format!("  layer {l:<3} [{}, {}], {activation}, {} head", shape.outputs, shape.inputs, head.kind()));
+        }
+        if model.latent_dim() > 0 {
+            let widths = |t: &hypersine::model::Trunk<f32>| t.layers.iter().map(|l| l.outputs.to_string()).collect::<Vec<_>>().join("-");
+            let first = hyper.trunks.first().map(widths).unwrap_or_default();
+            lines.push(format!("hypernet    {} trunks ({}-{first}), {} parameters, {} multiply-adds per latent", hyper.trunks.len(), model.latent_dim(), hyper.parameter_count(), hyper.macs_per_latent()));
+            let some: Vec<&str> = model.latents.names().iter().take(5).map(String::as_str).collect();
+            let more = if model.latents.len() > 5 { ", ..." } else { "" };
+            lines.push(format!("latents     {} of {} entries: {}{more}", model.latents.len(), model.latent_dim(), some.join(", ")));
+        }
+        let c = model.coordinates;
+        let order = if c.order == Order::Xy { "x, y" } else { "y, x" };
+        let align = if c.align == Align::Centre { "pixel centres" } else { "corners at the ends" };
+        let span = if c.span == Span::LongerSide { "the longer side" } else { "each axis" };
+        lines.push(format!("coordinates {order}; {align}; [-1, 1] along {span}"));
+        lines.push(format!("values      {} (black) to {} (white)", model.values.low, model.values.high));
+        if hyper.heads.iter().all(|h| matches!(h, Head::Shared(_))) {
+            lines.push("a single INR: no latent is needed".into());
+        }
+        if !model.provenance.is_empty() {
+            lines.push(format!("from        {}", model.provenance));
+        }
+        if self.names {
+            lines.extend(model.latents.names().iter().enumerate().map(|(i, n)| format!("{i:>6}  {n}")));
+        }
+        lines.join("\n")
+    }
+}

@@ -1,0 +1,134 @@
+//! The command line: one file per command.
+
+mod bench;
+mod devices;
+mod eval;
+mod import;
+mod info;
+mod latent;
+mod render;
+mod view;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use hypersine::engine::{DeviceChoice, Engine, Strategy};
+use hypersine::model::{self, Model};
+
+/// Implicit neural representations whose weights a hypernetwork writes, on any GPU.
+///
+/// Without a command the viewer opens on the built-in model; with no display, a contact sheet is written.
+///
+/// MODEL is a file that `import` made, or a built-in model: @emoji.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Options of every command.
+#[derive(Args)]
+struct Global {
+    /// Where to compute: auto (a real GPU, else the CPU), gpu, cpu, or an adapter's index or name [see `devices`]
+    #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
+    device: DeviceChoice,
+    /// How generated weights reach the INR
+    #[arg(long, global = true, value_enum, default_value_t)]
+    strategy: Strategy,
+    /// Seed of everything random
+    #[arg(long, global = true, default_value_t = 0)]
+    seed: u64,
+    /// Print one JSON object on stdout instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say more (-vv: even more)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    View(view::View),
+    Render(render::Render),
+    Eval(eval::Eval),
+    Import(import::Import),
+    Bench(bench::Bench),
+    Info(info::Info),
+    Devices(devices::Devices),
+}
+
+impl Global {
+    fn engine(&self) -> Result<Engine> {
+        Ok(Engine::open(&self.device)?)
+    }
+
+    /// Prints a report: as JSON if asked, else as text unless quiet.
+    fn report(&self, json: &serde_json::Value, text: impl FnOnce() -> String) {
+        if self.json {
+            println!("{json}");
+        } else if !self.quiet {
+            println!("{}", text());
+        }
+    }
+}
+
+/// The model that a MODEL argument names.
+fn open_model(name: &str) -> Result<Arc<Model>> {
+    let model = match name.strip_prefix('@') {
+        Some(builtin) => model::builtin(builtin)?,
+        None => model::file::load(Path::new(name))?,
+    };
+    Ok(Arc::new(model))
+}
+
+fn start_log(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => log::LevelFilter::Error,
+        (_, 0) => log::LevelFilter::Warn,
+        (_, 1) => log::LevelFilter::Info,
+        _ => log::LevelFilter::Debug,
+    };
+    // wgpu and its friends speak of their own affairs: only their errors concern a user.
+    env_logger::Builder::new()
+        .filter_level(log::LevelFilter::Error)
+        .filter_module("hypersine", level)
+        .format(|out, record| {
+            use std::io::Write;
+            writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args())
+        })
+        .parse_default_env()
+        .init();
+}
+
+/// Runs the program: exit status 0 done, 1 failed with one sentence on stderr, 2 wrong usage.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(&cli.global);
+    let global = &cli.global;
+    let done = match cli.command {
+        None => view::View::default().run(global),
+        Some(Command::View(c)) => c.run(global),
+        Some(Command::Render(c)) => c.run(global),
+        Some(Command::Eval(c)) => c.run(global),
+        Some(Command::Import(c)) => c.run(global),
+        Some(Command::Bench(c)) => c.run(global),
+        Some(Command::Info(c)) => c.run(global),
+        Some(Command::Devices(c)) => c.run(global),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hypersine: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The one interface that everything above speaks to: open a device, load a model, evaluate latents.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use hypersine::engine::{DeviceChoice, Engine, Strategy};
+//! use hypersine::model::{Domain, file};
+//!
+//! # fn main() -> hypersine::Result<()> {
+//! let model = Arc::new(file::load("model.safetensors".as_ref())?);
+//! let field = Engine::open(&DeviceChoice::Auto)?.load(&model)?;
+//! let z = model.latents.get(model.latents.find("airplane")?);
+//! let grid = model.coordinates.grid(256, 256, None)?;
+//! let (pixels, _) = field.evaluate(z, &Domain::Grid(grid), Strategy::Auto)?; // [256 * 256][3]
+//! # Ok(()) }
+//! ```
+
+mod device;
+mod field;
+
+pub use device::{DeviceChoice, Engine, Strategy};
+pub use field::{Block, Field, Report};

@@ -1,0 +1,381 @@
+//! The device: adapters, limits, errors, memory and pipelines.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use wgpu::util::DeviceExt;
+
+use super::memory::{Buffer, Ledger, Use};
+use super::{GpuError, shader};
+use crate::Result;
+use crate::measure::Memory;
+
+/// An opened GPU. Cheap to share; everything on it is created through it.
+#[derive(Debug)]
+pub struct Context {
+    instance: wgpu::Instance,
+    adapter: wgpu::Adapter,
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    ledger: Arc<Ledger>,
+    failure: Arc<Mutex<Option<GpuError>>>,
+    pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
+    /// Measured multiply-adds per second, by which work is cut into slices.
+    rate: Mutex<f64>,
+}
+
+/// What an adapter is and can do, in words and numbers.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct AdapterSummary {
+    /// The driver's name for it.
+    pub name: String,
+    /// discrete, integrated, virtual, software or other.
+    pub kind: &'static str,
+    /// Vulkan, Metal or Dx12.
+    pub backend: String,
+    /// Driver and its version.
+    pub driver: String,
+    /// The highest capability tier: portable, subgroup or f16.
+    pub tier: &'static str,
+    /// Bytes of one storage binding.
+    pub max_binding: u64,
+    /// Bytes of one buffer.
+    pub max_buffer: u64,
+    /// Bytes of workgroup memory.
+    pub workgroup_memory: u32,
+    /// Smallest and largest subgroup.
+    pub subgroup: [u32; 2],
+    /// Whether passes can be timed by the GPU itself.
+    pub timestamps: bool,
+}
+
+/// Which adapters a caller will not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reject {
+    /// Take any, a software one last.
+    Nothing,
+    /// Real GPUs only.
+    Software,
+}
+
+fn is_software(info: &wgpu::AdapterInfo) -> bool {
+    info.device_type == wgpu::DeviceType::Cpu
+}
+
+/// Best first: discrete, integrated, virtual, unknown, software.
+fn rank(info: &wgpu::AdapterInfo) -> usize {
+    match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    }
+}
+
+/// A new instance with the native backends.
+pub(crate) fn instance() -> wgpu::Instance {
+    wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle())
+}
+
+fn sorted_adapters(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
+    let mut found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    found.sort_by_key(|a| rank(&a.get_info()));
+    found
+}
+
+/// All adapters of this machine, best first; the position in the list is the index `--device` takes.
+pub fn adapters() -> Vec<AdapterSummary> {
+    sorted_adapters(&instance()).iter().map(summary).collect()
+}
+
+fn summary(adapter: &wgpu::Adapter) -> AdapterSummary {
+    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => "discrete",
+        wgpu::DeviceType::IntegratedGpu => "integrated",
+        wgpu::DeviceType::VirtualGpu => "virtual",
+        wgpu::DeviceType::Cpu => "software",
+        wgpu::DeviceType::Other => "other",
+    };
+    let subgroup = features.contains(wgpu::Features::SUBGROUP);
+    let tier = match (subgroup, features.contains(wgpu::Features::SHADER_F16)) {
+        (true, true) => "f16",
+        (true, false) => "subgroup",
+        _ => "portable",
+    };
+    AdapterSummary {
+        name: info.name,
+        kind,
+        backend: format!("{:?}", info.backend),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        tier,
+        max_binding: limits.max_storage_buffer_binding_size,
+        max_buffer: limits.max_buffer_size,
+        workgroup_memory: limits.max_compute_workgroup_storage_size,
+        subgroup: [info.subgroup_min_size, info.subgroup_max_size],
+        timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+    }
+}
+
+impl Context {
+    /// Opens the best adapter.
+    ///
+    /// # Errors
+    /// [`GpuError::NoAdapter`] where there is none that is not rejected.
+    pub fn best(reject: Reject) -> Result<Arc<Self>> {
+        let instance = instance();
+        let adapter = sorted_adapters(&instance).into_iter().find(|a| reject == Reject::Nothing || !is_software(&a.get_info()));
+        let adapter = adapter.ok_or_else(|| GpuError::NoAdapter("there is no GPU adapter here; install a Vulkan driver, or use --device cpu".into()))?;
+        Self::open(instance, adapter)
+    }
+
+    /// Opens the adapter of that index, or the first whose name contains `name` (case ignored).
+    ///
+    /// # Errors
+    /// [`GpuError::NoAdapter`] with the list of adapters where none fits.
+    pub fn named(name: &str) -> Result<Arc<Self>> {
+        let instance = instance();
+        let mut all = sorted_adapters(&instance);
+        let names: Vec<String> = all.iter().map(|a| a.get_info().name).collect();
+        let wanted = name.to_lowercase();
+        let index = (name.parse().ok().filter(|&i: &usize| i < all.len())).or_else(|| names.iter().position(|n| n.to_lowercase().contains(&wanted)));
+        match index {
+            Some(i) => Self::open(instance, all.swap_remove(i)),
+            None => {
+                let have = if names.is_empty() { "no adapters at all".to_owned() } else { names.join(", ") };
+                Err(GpuError::NoAdapter(format!("no adapter is called '{name}'; this machine has {have} (see `hypersine devices`)")).into())
+            }
+        }
+    }
+
+    /// Opens a given adapter, e.g. the one that can present to a window.
+    ///
+    /// # Errors
+    /// [`GpuError`] where the device cannot be made.
+    pub fn open(instance: wgpu::Instance, adapter: wgpu::Adapter) -> Result<Arc<Self>> {
+        let have = adapter.limits();
+        // The portable limits, but for the sizes of buffers and textures, where more simply holds more.
+        let required_limits = wgpu::Limits {
+            max_storage_buffer_binding_size: have.max_storage_buffer_binding_size,
+            max_buffer_size: have.max_buffer_size,
+            max_texture_dimension_2d: have.max_texture_dimension_2d,
+            ..wgpu::Limits::default()
+        };
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("hypersine"),
+            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            required_limits,
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+            .map_err(|e| GpuError::NoAdapter(format!("the adapter '{}' cannot be opened ({e})", adapter.get_info().name)))?;
+        let failure: Arc<Mutex<Option<GpuError>>> = Arc::default();
+        // wgpu's own answer to an error is a panic; here the first one is kept for `check`.
+        let slot = Arc::clone(&failure);
+        device.on_uncaptured_error(Arc::new(move |error| {
+            let error = match error {
+                wgpu::Error::OutOfMemory { source } => GpuError::OutOfMemory(source.to_string()),
+                other => GpuError::Validation(other.to_string()),
+            };
+            slot.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }));
+        let slot = Arc::clone(&failure);
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(GpuError::Lost(message));
+            }
+        });
+        // A first guess, corrected by the first slices: a software driver's, or a modest GPU's.
+        let rate = if is_software(&adapter.get_info()) { 1e9 } else { 2e11 };
+        Ok(Arc::new(Self { instance, adapter, device, queue, ledger: Arc::default(), failure, pipelines: Mutex::default(), rate: Mutex::new(rate) }))
+    }
+
+    /// wgpu's instance, adapter, device and queue, for callers with kernels or windows of their own.
+    pub fn instance(&self) -> &wgpu::Instance {
+        &self.instance
+    }
+
+    /// See [`Context::instance`].
+    pub fn adapter(&self) -> &wgpu::Adapter {
+        &self.adapter
+    }
+
+    /// See [`Context::instance`].
+    pub fn device(&self) -> &wgpu::Device {
+        &self.device
+    }
+
+    /// See [`Context::instance`].
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.queue
+    }
+
+    /// What this adapter is.
+    pub fn summary(&self) -> AdapterSummary {
+        summary(&self.adapter)
+    }
+
+    /// Whether the "GPU" is a software driver.
+    pub fn is_software(&self) -> bool {
+        is_software(&self.adapter.get_info())
+    }
+
+    /// Highest marks of the engine's allocations so far.
+    pub fn memory(&self) -> Memory {
+        self.ledger.read()
+    }
+
+    /// The first error since the last call, if there was one. A lost device stays lost.
+    ///
+    /// # Errors
+    /// That error.
+    pub fn check(&self) -> Result<()> {
+        let mut slot = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let error = match &*slot {
+            Some(lost @ GpuError::Lost(_)) => Some(lost.clone()),
+            _ => slot.take(),
+        };
+        error.map_or(Ok(()), |e| Err(e.into()))
+    }
+
+    /// A buffer of at least `bytes` (0 is rounded up to 16), counted under `usage`.
+    ///
+    /// # Errors
+    /// [`GpuError::Limit`] or [`GpuError::OutOfMemory`].
+    pub fn buffer(&self, label: &str, bytes: u64, kind: wgpu::BufferUsages, usage: Use) -> Result<Buffer> {
+        let size = bytes.max(16).next_multiple_of(16);
+        let limits = self.device.limits();
+        let binding = kind.contains(wgpu::BufferUsages::STORAGE) && size > limits.max_storage_buffer_binding_size;
+        if binding || size > limits.max_buffer_size {
+            return Err(GpuError::Limit(format!(
+                "{label} needs {} MiB in one piece, this adapter allows {} MiB; render smaller or fewer pictures at a time, or use --device cpu",
+                size >> 20,
+                limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) >> 20
+            ))
+            .into());
+        }
+        let raw = self.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage: kind, mapped_at_creation: false });
+        self.check()?;
+        Ok(Buffer::new(raw, usage, &self.ledger))
+    }
+
+    /// A storage buffer that holds `data`.
+    ///
+    /// # Errors
+    /// As [`Context::buffer`].
+    pub fn upload<T: bytemuck::NoUninit>(&self, label: &str, data: &[T], usage: Use) -> Result<Buffer> {
+        let bytes: &[u8] = bytemuck::cast_slice(data);
+        let buffer = self.buffer(label, bytes.len() as u64, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST, usage)?;
+        self.queue.write_buffer(buffer.raw(), 0, bytes);
+        Ok(buffer)
+    }
+
+    /// A uniform buffer that holds `data`.
+    ///
+    /// # Errors
+    /// As [`Context::buffer`].
+    pub fn uniform<T: bytemuck::NoUninit>(&self, label: &str, data: &[T]) -> Result<Buffer> {
+        let contents = bytemuck::cast_slice(data);
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let raw = self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label: Some(label), contents, usage });
+        self.check()?;
+        Ok(Buffer::new(raw, Use::Other, &self.ledger))
+    }
+
+    /// The compute pipeline of a shader file linked with `context`; made once per final text.
+    ///
+    /// # Errors
+    /// [`GpuError::Validation`] where the driver refuses it.
+    pub fn pipeline(&self, file: &str, context: &impl serde::Serialize) -> Result<wgpu::ComputePipeline> {
+        let text = shader::link(file, context);
+        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = pipelines.get(&text) {
+            return Ok(found.clone());
+        }
+        let source = wgpu::ShaderSource::Wgsl(text.as_str().into());
+        let module = wgpu::ShaderModuleDescriptor { label: Some(file), source };
+        #[expect(unsafe_code, reason = "the kernels guard their own edges; run-time checks cost up to 100 times (wgpu #7698)")]
+        // SAFETY: every index in the kernels is bounded by the sizes in their uniforms, which the callers in this
+        // module take from the buffers they bind, and every loop counts up to such a bound.
+        let module = unsafe { self.device.create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked()) };
+        let started = std::time::Instant::now();
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(file),
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions { zero_initialize_workgroup_memory: false, ..Default::default() },
+            cache: None,
+        });
+        self.check()?;
+        log::debug!("pipeline {file}: {:.1} ms", started.elapsed().as_secs_f64() * 1e3);
+        pipelines.insert(text, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    /// Waits until everything submitted so far is done.
+    ///
+    /// # Errors
+    /// Where the device was lost or a command failed.
+    pub fn wait(&self) -> Result<()> {
+        let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.check()?;
+        polled.map(|_| ()).map_err(|e| GpuError::Lost(e.to_string()).into())
+    }
+
+    /// How many multiply-adds this device is likely to do in `time`.
+    pub(super) fn affordable_macs(&self, time: Duration) -> f64 {
+        time.as_secs_f64() * *self.rate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the device's measured speed. Slices of under a millisecond say little and are ignored.
+    pub fn learn(&self, macs: f64, time: Duration) {
+        let seconds = time.as_secs_f64();
+        if seconds > 0.0 {
+            let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+            let measured = macs / seconds;
+            // Short slices are mostly overhead: they may raise the estimate, never lower it.
+            if seconds > 1e-3 || measured > *rate {
+                *rate = (0.5 * (*rate + measured)).clamp(1e8, 1e14);
+            }
+        }
+    }
+
+    /// Host memory for results on their way back.
+    ///
+    /// # Errors
+    /// As [`Context::buffer`].
+    pub(crate) fn staging(&self, bytes: u64) -> Result<Buffer> {
+        self.buffer("read back", bytes, wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ, Use::Readback)
+    }
+
+    /// Copies the first `out.len()` numbers of a buffer to the host, through `staging`.
+    ///
+    /// # Errors
+    /// Where the device was lost or the copy failed.
+    pub(crate) fn read_back(&self, from: &Buffer, staging: &Buffer, out: &mut [f32]) -> Result<()> {
+        let bytes = size_of_val(out) as u64;
+        if bytes == 0 {
+            return Ok(());
+        }
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read back") });
+        encoder.copy_buffer_to_buffer(from.raw(), 0, staging.raw(), 0, Some(bytes));
+        self.queue.submit([encoder.finish()]);
+        self.map(staging, bytes, |view| out.copy_from_slice(bytemuck::cast_slice(view)))
+    }
+
+    /// Maps the first `bytes` of a buffer and shows them to `look`.
+    pub(super) fn map<R>(&self, buffer: &Buffer, bytes: u64, look: impl FnOnce(&[u8]) -> R) -> Result<R> {
+        let slice = buffer.raw().slice(..bytes);
+        slice.map_async(wgpu::MapMode::Read, |_| {});
+        self.wait()?;
+        let view = slice.get_mapped_range().map_err(|e| GpuError::Validation(e.to_string()))?;
+        let result = look(&view);
+        drop(view);
+        buffer.raw().unmap();
+        Ok(result)
+    }
+}

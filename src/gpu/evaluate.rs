@@ -1,0 +1,245 @@
+//! Evaluation of generated INRs over a grid or a list of points, cut into slices of bounded time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytemuck::{Pod, Zeroable};
+use serde::Serialize;
+
+use super::field::{Codes, Field};
+use super::layout::Layout;
+use super::memory::{Buffer, Use};
+use super::tile::Tile;
+use super::timing::Stopwatch;
+use super::Context;
+use crate::measure::{Phase, Timings};
+use crate::model::{Domain, Inr, Order};
+use crate::{Error, Result};
+
+/// How long one slice of headless work should take: far from the 2 s after which Windows resets a GPU.
+pub(super) const SLICE: Duration = Duration::from_millis(120);
+
+/// Where evaluated values go.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// A storage buffer of `[latents][points][outputs]` f32.
+    Buffer(&'a wgpu::Buffer),
+    /// A storage texture: one picture per latent, left to right and then down.
+    Texture(TextureTarget<'a>),
+}
+
+/// A texture to evaluate into; values are mapped from the model's range to [0, 1] and clipped.
+#[derive(Clone, Copy, Debug)]
+pub struct TextureTarget<'a> {
+    /// A view with STORAGE_BINDING usage, large enough for all pictures.
+    pub view: &'a wgpu::TextureView,
+    /// rgba8unorm, rgba16float or rgba32float.
+    pub format: wgpu::TextureFormat,
+    /// Pictures per row.
+    pub columns: u32,
+}
+
+/// Mirrors `Job` in `evaluate.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+struct Job {
+    first: u32,
+    end: u32,
+    groups_x: u32,
+    tiles: u32,
+    first_latent: u32,
+    points: u32,
+    width: u32,
+    height: u32,
+    theta_stride: u32,
+    feature_stride: u32,
+    swap_axes: u32,
+    columns: u32,
+    origin: [f32; 2],
+    step: [f32; 2],
+    low: f32,
+    inverse_range: f32,
+    pad: [u32; 2],
+}
+
+/// The template values of `evaluate.wgsl`.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct EvaluateSpec {
+    inputs: usize,
+    outputs: usize,
+    hidden: usize,
+    kinds: Vec<&'static str>,
+    domain: &'static str,
+    /// Empty for a buffer.
+    texture_format: &'static str,
+    #[serde(flatten)]
+    tile: Tile,
+}
+
+impl EvaluateSpec {
+    pub(super) fn new(inr: &Inr, kinds: Vec<&'static str>, domain: &'static str, texture_format: &'static str) -> Self {
+        let tile = Tile::choose(inr.max_width(), kinds.contains(&"linear"));
+        Self { inputs: inr.inputs, outputs: inr.outputs, hidden: inr.hidden.len(), kinds, domain, texture_format, tile }
+    }
+}
+
+/// An evaluation under way: every call of [`Evaluation::next_slice`] records a part of it.
+#[derive(Debug)]
+pub struct Evaluation {
+    ctx: Arc<Context>,
+    pipeline: wgpu::ComputePipeline,
+    bind_group: wgpu::BindGroup,
+    job: Job,
+    uniform: Buffer,
+    /// All workgroups, and the multiply-adds of each.
+    total: u32,
+    macs_per_group: f64,
+    _points: Option<Buffer>,
+}
+
+/// The name of a storage texture format in WGSL.
+fn wgsl_format(format: wgpu::TextureFormat) -> Result<&'static str> {
+    match format {
+        wgpu::TextureFormat::Rgba8Unorm => Ok("rgba8unorm"),
+        wgpu::TextureFormat::Rgba16Float => Ok("rgba16float"),
+        wgpu::TextureFormat::Rgba32Float => Ok("rgba32float"),
+        other => Err(Error::invalid(format!("{other:?} textures cannot be evaluated into; use Rgba8Unorm, Rgba16Float or Rgba32Float"))),
+    }
+}
+
+impl Field {
+    /// Plans the evaluation of the latents `latents` of `codes` over `domain` into `target`.
+    ///
+    /// # Errors
+    /// Where domain or target do not fit the model, or the device fails.
+    pub fn evaluation(&self, codes: &Codes, latents: std::ops::Range<usize>, domain: &Domain<'_>, target: Target<'_>) -> Result<Evaluation> {
+        domain.check(self.model.inr.inputs)?;
+        let (ctx, inr, layout) = (&self.ctx, &self.model.inr, &self.layout);
+        let fused = codes.theta.is_none();
+        let (layers, table) = if fused { (&layout.fused, &self.fused_layers) } else { (&layout.materialised, &self.materialised_layers) };
+        let kinds: Vec<&str> = Layout::kinds(layers).into_iter().map(|k| k.file()).collect();
+        let uses = |k: &str| kinds.contains(&k);
+        let texture_format = match target {
+            Target::Buffer(_) => "",
+            Target::Texture(_) if inr.outputs > 4 => {
+                return Err(Error::invalid(format!("an INR of {} outputs is no picture: evaluate it into a buffer", inr.outputs)));
+            }
+            Target::Texture(t) => wgsl_format(t.format)?,
+        };
+        let (name, points) = match domain {
+            Domain::Grid(_) => ("grid", None),
+            Domain::Points { coordinates, .. } => ("points", Some(ctx.upload("points", coordinates, Use::Other)?)),
+        };
+        let spec = EvaluateSpec::new(inr, kinds.clone(), name, texture_format);
+        let pipeline = ctx.pipeline("evaluate.wgsl", &spec)?;
+
+        let count = |n: usize| u32::try_from(n).map_err(|_| Error::invalid(format!("{n} points or latents are too many for one evaluation")));
+        let tiles = count(domain.len().div_ceil(spec.tile.points_per_group))?;
+        let total = count(tiles as usize * latents.len())?;
+        let mut job = Job { tiles, first_latent: count(latents.start)?, points: count(domain.len())?, ..Job::zeroed() };
+        (job.theta_stride, job.feature_stride) = (layout.theta_stride, layout.feature_stride);
+        (job.low, job.inverse_range) = (self.model.values.low, 1.0 / (self.model.values.high - self.model.values.low));
+        if let Domain::Grid(grid) = domain {
+            (job.width, job.height, job.swap_axes) = (grid.width, grid.height, u32::from(grid.order == Order::Yx));
+            #[expect(clippy::cast_possible_truncation, reason = "kernels compute in f32")]
+            {
+                job.origin = grid.origin.map(|v| v as f32);
+                job.step = grid.step.map(|v| v as f32);
+            }
+        }
+        let output = match target {
+            Target::Buffer(buffer) => {
+                let needed = latents.len() as u64 * domain.len() as u64 * inr.outputs as u64 * 4;
+                if buffer.size() < needed {
+                    return Err(Error::invalid(format!("the output buffer holds {} bytes, {needed} are needed", buffer.size())));
+                }
+                buffer.as_entire_binding()
+            }
+            Target::Texture(t) => {
+                job.columns = t.columns.max(1);
+                wgpu::BindingResource::TextureView(t.view)
+            }
+        };
+        let uniform = ctx.uniform("evaluation", &[job])?;
+        let entry = |binding, resource| wgpu::BindGroupEntry { binding, resource };
+        let mut entries = vec![entry(0, uniform.binding()), entry(1, table.binding()), entry(6, output)];
+        if uses("shared") || uses("linear") {
+            entries.push(entry(2, self.arena.binding()));
+        }
+        if let (Some(theta), true) = (&codes.theta, uses("materialised")) {
+            entries.push(entry(3, theta.binding()));
+        }
+        if let (Some(features), true) = (&codes.features, uses("linear")) {
+            entries.push(entry(4, features.binding()));
+        }
+        if let Some(points) = &points {
+            entries.push(entry(5, points.binding()));
+        }
+        let bind_group = ctx.device().create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("evaluation"),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        });
+        ctx.check()?;
+        let generated = if uses("linear") { self.model.hypernetwork.macs_per_latent() } else { 0 };
+        let macs_per_group = (spec.tile.points_per_group * inr.macs_per_point() + generated) as f64;
+        Ok(Evaluation { ctx: Arc::clone(ctx), pipeline, bind_group, job, uniform, total, macs_per_group, _points: points })
+    }
+}
+
+impl Field {
+    /// Evaluates into a buffer of `[latents][points][outputs]` f32 and waits.
+    ///
+    /// # Errors
+    /// As [`Field::evaluation`].
+    pub fn run(&self, codes: &Codes, latents: std::ops::Range<usize>, domain: &Domain<'_>, target: &wgpu::Buffer) -> Result<Timings> {
+        let mut evaluation = self.evaluation(codes, latents, domain, Target::Buffer(target))?;
+        let stopwatch = Stopwatch::new(&self.ctx)?;
+        let mut timings = Timings { clock: stopwatch.clock(), ..Timings::default() };
+        while let Some(macs) = evaluation.next_slice(SLICE) {
+            let (ran, waited) = stopwatch.run(&self.ctx, "evaluate", |pass| evaluation.record(pass))?;
+            self.ctx.learn(macs, waited);
+            timings.add(Phase::Evaluate, ran);
+        }
+        Ok(timings)
+    }
+}
+
+impl Evaluation {
+    /// Whether everything has been recorded.
+    pub fn is_done(&self) -> bool {
+        self.job.end >= self.total
+    }
+
+    /// The part recorded so far, 0 to 1.
+    pub fn progress(&self) -> f64 {
+        f64::from(self.job.end) / f64::from(self.total.max(1))
+    }
+
+    /// Chooses the next slice to take about `budget` on this device and uploads its bounds; returns its
+    /// multiply-adds, or None when all is done. Record it with [`Evaluation::record`] and submit that
+    /// before asking for the next.
+    pub fn next_slice(&mut self, budget: Duration) -> Option<f64> {
+        if self.is_done() {
+            return None;
+        }
+        let left = self.total - self.job.end;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturating; bounded right away")]
+        let affordable = (self.ctx.affordable_macs(budget) / self.macs_per_group) as u32;
+        let groups = affordable.clamp(1, left);
+        // A dispatch may be 65,535 groups wide: longer slices are folded into rows.
+        self.job.groups_x = groups.min(1 << 15);
+        let groups = groups.min(self.job.groups_x.saturating_mul(65_535));
+        self.job.first = self.job.end;
+        self.job.end += groups;
+        self.ctx.queue().write_buffer(self.uniform.raw(), 0, bytemuck::bytes_of(&self.job));
+        Some(f64::from(groups) * self.macs_per_group)
+    }
+
+    /// Records the slice chosen last.
+    pub fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(self.job.groups_x, (self.job.end - self.job.first).div_ceil(self.job.groups_x), 1);
+    }
+}

@@ -1,0 +1,15 @@
+//! Hypersine: implicit neural representations whose weights a hypernetwork writes, evaluated by
+//! compute shaders on any GPU, or by their twin on the CPU.
+
+pub mod bench;
+pub mod cpu;
+pub mod engine;
+pub mod error;
+pub mod gpu;
+pub mod math;
+pub mod measure;
+pub mod model;
+pub mod output;
+pub mod signal;
+
+pub use error::{Error, Result};

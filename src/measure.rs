@@ -1,0 +1,72 @@
+//! What evaluation costs: time per phase and memory per use, in the same words for both backends.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// Which clock a duration was read from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Clock {
+    /// The GPU's timestamps at the start and end of each pass.
+    GpuTimestamps,
+    /// The host's clock from submission to completion.
+    #[default]
+    Wall,
+}
+
+/// What was timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Trunks and heads.
+    Generate,
+    /// The INR.
+    Evaluate,
+}
+
+/// Time spent per phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Timings {
+    /// Seconds of trunks and heads.
+    pub generate_s: f64,
+    /// Seconds of INR evaluation; under the fused strategy this includes its heads.
+    pub evaluate_s: f64,
+    /// Which clock these are of.
+    pub clock: Clock,
+}
+
+impl Timings {
+    /// Adds a duration to a phase.
+    pub fn add(&mut self, phase: Phase, time: Duration) {
+        match phase {
+            Phase::Generate => self.generate_s += time.as_secs_f64(),
+            Phase::Evaluate => self.evaluate_s += time.as_secs_f64(),
+        }
+    }
+
+    /// Adds the times of another part of the same work.
+    pub fn merge(&mut self, other: &Self) {
+        self.generate_s += other.generate_s;
+        self.evaluate_s += other.evaluate_s;
+        self.clock = other.clock;
+    }
+}
+
+/// The engine's allocations in bytes: the highest mark of each use, and of all device memory together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    /// Parameters and their tables.
+    pub model: u64,
+    /// Latents and trunk outputs.
+    pub features: u64,
+    /// Materialised weights; 0 when everything was fused on a GPU, one set per core when fused on the CPU.
+    pub theta: u64,
+    /// Evaluated values.
+    pub output: u64,
+    /// Uniforms, timestamps, lists of points.
+    pub other: u64,
+    /// Highest sum of all of the above at one time.
+    pub peak: u64,
+    /// Host-side copies of a GPU's results; not part of `peak`.
+    pub readback: u64,
+}

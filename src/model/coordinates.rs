@@ -1,0 +1,257 @@
+//! How a pixel becomes a coordinate, and the implicit grid that a kernel walks.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Largest width or height of a rendered picture, in pixels.
+pub const MAX_SIDE: u32 = 1 << 17;
+
+/// Which axis comes first in the INR's input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// x (right), then y (down): native.
+    #[default]
+    Xy,
+    /// y (row), then x (column): vsitzmann/siren and most PyTorch code.
+    Yx,
+}
+
+/// Where on a pixel its coordinate is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Align {
+    /// At the pixel's centre: n pixels at -1 + (2 i + 1) / n. Native.
+    #[default]
+    Centre,
+    /// The outer pixels at the ends: `linspace(-1, 1, n)`.
+    Corner,
+}
+
+/// What [-1, 1] spans on a picture that is not square.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Span {
+    /// The longer side; pixels are square. Native.
+    #[default]
+    LongerSide,
+    /// Each side by itself.
+    EachAxis,
+}
+
+/// A model's coordinate convention, recorded in its file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coordinates {
+    /// Order of the INR's inputs.
+    pub order: Order,
+    /// Centre or corner.
+    pub align: Align,
+    /// Longer side or each axis.
+    pub span: Span,
+}
+
+/// A rectangle of the picture plane, x right and y down; the whole picture is [-1, 1] along its longer
+/// side (along both under [`Span::EachAxis`]).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Region {
+    /// Left edge.
+    pub x0: f64,
+    /// Upper edge.
+    pub y0: f64,
+    /// Right edge.
+    pub x1: f64,
+    /// Lower edge.
+    pub y1: f64,
+}
+
+impl std::str::FromStr for Region {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts: Vec<f64> = text.split(',').map(|p| p.trim().parse::<f64>().ok().filter(|v| v.is_finite())).collect::<Option<_>>().unwrap_or_default();
+        match parts[..] {
+            [x0, y0, x1, y1] if x0 < x1 && y0 < y1 => Ok(Self { x0, y0, x1, y1 }),
+            _ => Err(format!("'{text}' is not a region: give x0,y0,x1,y1 with x0 < x1 and y0 < y1")),
+        }
+    }
+}
+
+/// A grid of points that exists only as numbers: pixel (i, j) lies at `origin + (i, j) * step`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Grid {
+    /// Pixels per row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Coordinates (x, y) of the upper left pixel, in the model's convention.
+    pub origin: [f64; 2],
+    /// Distance (x, y) between neighbouring pixels.
+    pub step: [f64; 2],
+    /// The order in which x and y enter the INR.
+    pub order: Order,
+}
+
+/// Where an INR is evaluated: the same points for every latent.
+#[derive(Clone, Copy, Debug)]
+pub enum Domain<'a> {
+    /// The pixels of a picture, row by row; for INRs of two inputs.
+    Grid(Grid),
+    /// A list of points, `inputs` coordinates each.
+    Points {
+        /// `count * inputs` numbers.
+        coordinates: &'a [f32],
+        /// Coordinates per point.
+        inputs: usize,
+    },
+}
+
+impl Domain<'_> {
+    /// Number of points.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Grid(grid) => grid.points(),
+            Self::Points { coordinates, inputs } => coordinates.len() / inputs,
+        }
+    }
+
+    /// Whether there are no points.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Checks that an INR of `inputs` coordinates can be evaluated here.
+    ///
+    /// # Errors
+    /// Where it cannot.
+    pub fn check(&self, inputs: usize) -> Result<()> {
+        let have = match self {
+            Self::Grid(_) => 2,
+            Self::Points { inputs, .. } => *inputs,
+        };
+        if have != inputs {
+            return Err(Error::invalid(format!("the INR takes {inputs} coordinates per point, the points have {have}")));
+        }
+        match self {
+            Self::Points { coordinates, .. } if !coordinates.len().is_multiple_of(inputs) => {
+                Err(Error::invalid(format!("{} numbers are not whole points of {inputs} coordinates", coordinates.len())))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Coordinates {
+    /// Half the extent (x, y) of a whole picture of this size.
+    fn half_extent(self, width: u32, height: u32) -> [f64; 2] {
+        let longer = f64::from(width.max(height));
+        match self.span {
+            Span::LongerSide => [f64::from(width) / longer, f64::from(height) / longer],
+            Span::EachAxis => [1.0, 1.0],
+        }
+    }
+
+    /// The whole of a `width x height` picture.
+    pub fn frame(self, width: u32, height: u32) -> Region {
+        let [x, y] = self.half_extent(width, height);
+        Region { x0: -x, y0: -y, x1: x, y1: y }
+    }
+
+    /// The grid of a `width x height` picture of `region` (None: of the whole).
+    ///
+    /// Under corner alignment the region is cut from a picture with the same pixel size: its n pixels
+    /// then lie at `linspace(-1, 1, n)`.
+    ///
+    /// # Errors
+    /// Where a side is 0 or beyond [`MAX_SIDE`].
+    pub fn grid(self, width: u32, height: u32, region: Option<Region>) -> Result<Grid> {
+        if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
+            return Err(Error::invalid(format!("a picture of {width}x{height} pixels cannot be made: each side must be 1 to {MAX_SIDE}")));
+        }
+        let whole = self.frame(width, height);
+        let part = region.unwrap_or(whole);
+        let axis = |n: u32, lo: f64, hi: f64, half: f64| {
+            let step = (hi - lo) / f64::from(n);
+            let first = lo + 0.5 * step;
+            // The number of such pixels across the whole picture, and linspace's stretch for it.
+            let across = 2.0 * half / step;
+            let stretch = match self.align {
+                Align::Corner if across > 1.0 => across / (across - 1.0),
+                _ => 1.0,
+            };
+            (first * stretch, step * stretch)
+        };
+        let (ox, sx) = axis(width, part.x0, part.x1, whole.x1);
+        let (oy, sy) = axis(height, part.y0, part.y1, whole.y1);
+        Ok(Grid { width, height, origin: [ox, oy], step: [sx, sy], order: self.order })
+    }
+}
+
+impl Grid {
+    /// Number of points.
+    pub fn points(&self) -> usize {
+        self.width as usize * self.height as usize
+    }
+
+    /// The rows `first .. first + rows` as a grid of their own.
+    #[must_use]
+    pub fn rows(&self, first: u32, rows: u32) -> Self {
+        let mut part = *self;
+        part.height = rows;
+        part.origin[1] += f64::from(first) * self.step[1];
+        part
+    }
+
+    /// The coordinates of pixel `(i, j)`, in the order in which they enter the INR.
+    pub fn point(&self, i: u32, j: u32) -> [f64; 2] {
+        let x = self.origin[0] + f64::from(i) * self.step[0];
+        let y = self.origin[1] + f64::from(j) * self.step[1];
+        match self.order {
+            Order::Xy => [x, y],
+            Order::Yx => [y, x],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(a: f64, b: f64) -> bool {
+        (a - b).abs() < 1e-12
+    }
+
+    #[test]
+    fn native_pixels_are_centres_with_y_down() {
+        let g = Coordinates::default().grid(4, 2, None).unwrap();
+        assert_eq!(g.point(0, 0), [-0.75, -0.25]);
+        assert_eq!(g.point(3, 1), [0.75, 0.25]);
+    }
+
+    #[test]
+    fn corner_is_linspace_in_row_column_order() {
+        let c = Coordinates { order: Order::Yx, align: Align::Corner, span: Span::EachAxis };
+        let g = c.grid(5, 3, None).unwrap();
+        assert!(close(g.point(0, 0)[0], -1.0) && close(g.point(0, 0)[1], -1.0));
+        assert!(close(g.point(1, 0)[1], -0.5) && close(g.point(4, 2)[0], 1.0));
+    }
+
+    #[test]
+    fn a_region_shows_the_same_points_as_the_whole() {
+        for align in [Align::Centre, Align::Corner] {
+            let c = Coordinates { align, ..Coordinates::default() };
+            let whole = c.grid(64, 64, None).unwrap();
+            let part = c.grid(16, 8, Some(Region { x0: -0.5, y0: 0.25, x1: 0.0, y1: 0.5 })).unwrap();
+            for (i, j) in [(0, 0), (15, 7), (3, 5)] {
+                let (a, b) = (part.point(i, j), whole.point(16 + i, 40 + j));
+                assert!(close(a[0], b[0]) && close(a[1], b[1]), "{align:?} {a:?} {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn absurd_sizes_are_refused() {
+        assert!(Coordinates::default().grid(0, 8, None).is_err());
+        assert!(Coordinates::default().grid(1 << 31, 8, None).is_err());
+    }
+}

@@ -1,0 +1,240 @@
+//! The network that writes the INR's weights: trunks (z -> features h) and one head per INR layer.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Head, Inr};
+use crate::math::{Matrix, MatrixMut, Real, add_product};
+use crate::{Error, Result};
+
+/// Widest trunk or latent that is accepted.
+pub const MAX_FEATURES: usize = 8192;
+
+/// An affine map `y = W x + b` with `W` stored row-major as `[outputs, inputs]`, as PyTorch does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dense<T> {
+    /// Rows of `W`.
+    pub outputs: usize,
+    /// Columns of `W`.
+    pub inputs: usize,
+    /// `outputs * inputs` numbers.
+    pub weight: Vec<T>,
+    /// `outputs` numbers.
+    pub bias: Vec<T>,
+}
+
+/// What a trunk layer applies to its outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrunkActivation {
+    /// `max(u, 0)`
+    Relu,
+}
+
+/// An MLP from latent to features, every layer activated. With no layers it is the identity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trunk<T> {
+    /// First to last.
+    pub layers: Vec<Dense<T>>,
+    /// Applied after each of them.
+    pub activation: TrunkActivation,
+}
+
+/// Trunks and heads together: `z -> theta`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hypernetwork<T> {
+    /// Length of z. 0 where every head is shared.
+    pub latent_dim: usize,
+    /// One for all heads, or one per target tensor (SIREN's own code); heads name theirs by index.
+    pub trunks: Vec<Trunk<T>>,
+    /// One per INR layer, first to last.
+    pub heads: Vec<Head<T>>,
+}
+
+/// The outputs of all trunks for a batch of latents: row `b` holds trunk 0's features, then trunk 1's, ...
+#[derive(Clone, Debug)]
+pub struct Features<T> {
+    /// `batch * stride` numbers.
+    pub data: Vec<T>,
+    /// Features of one latent, all trunks together.
+    pub stride: usize,
+    /// Where each trunk's features start in a row.
+    pub offsets: Vec<usize>,
+}
+
+impl<T: Copy> Features<T> {
+    /// The features of some of the latents.
+    #[must_use]
+    pub fn rows(&self, latents: std::ops::Range<usize>) -> Self {
+        let data = self.data[latents.start * self.stride..latents.end * self.stride].to_vec();
+        Self { data, stride: self.stride, offsets: self.offsets.clone() }
+    }
+}
+
+impl<T: Real> Dense<T> {
+    /// `out[b] = W x[b] + b` for a batch: `x` has rows of `x_stride`, `out` rows of `out_stride`.
+    ///
+    /// # Panics
+    /// Where a slice is too short for `batch` rows.
+    pub fn apply(&self, batch: usize, x: &[T], x_stride: usize, out: &mut [T], out_stride: usize) {
+        for row in out.chunks_mut(out_stride.max(1)).take(batch) {
+            row[..self.outputs].copy_from_slice(&self.bias);
+        }
+        // out^T [outputs, batch] += W [outputs, inputs] x^T [inputs, batch]
+        add_product(
+            MatrixMut::strided(out, self.outputs, batch, 1, out_stride),
+            Matrix::row_major(&self.weight, self.outputs, self.inputs),
+            Matrix::strided(x, self.inputs, batch, 1, x_stride),
+        );
+    }
+
+    fn cast<U: Real>(&self) -> Dense<U> {
+        Dense { outputs: self.outputs, inputs: self.inputs, weight: cast(&self.weight), bias: cast(&self.bias) }
+    }
+
+    /// Checks sizes and finiteness; `name` says which map in the message.
+    pub(super) fn validate(&self, name: &str) -> Result<()> {
+        check_tensor(&format!("{name}.weight"), &self.weight, self.outputs * self.inputs)?;
+        check_tensor(&format!("{name}.bias"), &self.bias, self.outputs)
+    }
+}
+
+/// Converts a slice of numbers to the other precision.
+pub(super) fn cast<T: Real, U: Real>(values: &[T]) -> Vec<U> {
+    values.iter().map(|v| U::from_f64(v.to_f64())).collect()
+}
+
+/// Fails where `values` has not `len` numbers or one of them is NaN or infinite.
+pub(super) fn check_tensor<T: Real>(name: &str, values: &[T], len: usize) -> Result<()> {
+    if values.len() != len {
+        return Err(Error::invalid(format!("tensor '{name}' has {} numbers where {len} are needed", values.len())));
+    }
+    match values.iter().position(|v| !v.to_f64().is_finite()) {
+        Some(i) => Err(Error::invalid(format!(
+            "tensor '{name}' holds {:?} at element {i}: the weights must be finite; the training that wrote it diverged or the file is damaged",
+            values[i]
+        ))),
+        None => Ok(()),
+    }
+}
+
+impl<T: Real> Trunk<T> {
+    /// Number of features, for a latent of `latent_dim` entries.
+    pub fn features(&self, latent_dim: usize) -> usize {
+        self.layers.last().map_or(latent_dim, |l| l.outputs)
+    }
+
+    /// Writes the features of a batch of latents (`z`: `batch x latent_dim`) to `out` (rows of `out_stride`).
+    fn apply(&self, batch: usize, z: &[T], latent_dim: usize, out: &mut [T], out_stride: usize) {
+        let mut x = z.to_vec();
+        let mut width = latent_dim;
+        for layer in &self.layers {
+            let mut y = vec![T::ZERO; batch * layer.outputs];
+            layer.apply(batch, &x, width, &mut y, layer.outputs);
+            match self.activation {
+                TrunkActivation::Relu => T::relu(&mut y),
+            }
+            (x, width) = (y, layer.outputs);
+        }
+        for (b, row) in x.chunks_exact(width).enumerate() {
+            out[b * out_stride..][..width].copy_from_slice(row);
+        }
+    }
+}
+
+impl<T: Real> Hypernetwork<T> {
+    /// The hypernetwork in another precision.
+    pub fn cast<U: Real>(&self) -> Hypernetwork<U> {
+        Hypernetwork {
+            latent_dim: self.latent_dim,
+            trunks: self
+                .trunks
+                .iter()
+                .map(|t| Trunk { layers: t.layers.iter().map(Dense::cast).collect(), activation: t.activation })
+                .collect(),
+            heads: self.heads.iter().map(|h| h.map(cast, Dense::cast)).collect(),
+        }
+    }
+
+    /// Total number of stored parameters, latents not counted.
+    pub fn parameter_count(&self) -> usize {
+        let dense = |d: &Dense<T>| d.weight.len() + d.bias.len();
+        let trunks: usize = self.trunks.iter().flat_map(|t| &t.layers).map(dense).sum();
+        trunks + self.heads.iter().map(Head::parameter_count).sum::<usize>()
+    }
+
+    /// Multiply-adds to generate one theta from one latent.
+    pub fn macs_per_latent(&self) -> usize {
+        let dense = |d: &Dense<T>| d.weight.len();
+        let trunks: usize = self.trunks.iter().flat_map(|t| &t.layers).map(dense).sum();
+        trunks + self.heads.iter().map(Head::macs_per_latent).sum::<usize>()
+    }
+
+    /// Runs the trunks: `z` is `batch x latent_dim`, row-major.
+    ///
+    /// # Panics
+    /// Where `z` is shorter than that.
+    pub fn features(&self, batch: usize, z: &[T]) -> Features<T> {
+        assert_eq!(z.len(), batch * self.latent_dim, "latents do not match the hypernetwork");
+        let mut offsets = Vec::with_capacity(self.trunks.len());
+        let mut stride = 0;
+        for trunk in &self.trunks {
+            offsets.push(stride);
+            stride += trunk.features(self.latent_dim);
+        }
+        let mut data = vec![T::ZERO; batch * stride];
+        for (trunk, &offset) in self.trunks.iter().zip(&offsets) {
+            if batch > 0 {
+                trunk.apply(batch, z, self.latent_dim, &mut data[offset..], stride);
+            }
+        }
+        Features { data, stride, offsets }
+    }
+
+    /// Writes theta for the latents behind `features`: per latent, layer by layer, weights `[out, in]`
+    /// row-major and then biases. `theta` has `batch * inr.weight_count()` numbers.
+    ///
+    /// # Panics
+    /// Where the sizes do not agree.
+    pub fn materialise(&self, inr: &Inr, batch: usize, features: &Features<T>, theta: &mut [T]) {
+        let stride = inr.weight_count();
+        assert_eq!(theta.len(), batch * stride, "theta has the wrong size");
+        if batch == 0 {
+            return;
+        }
+        let mut at = 0;
+        for (head, shape) in self.heads.iter().zip(inr.layers()) {
+            head.materialise(&shape, batch, features, &mut theta[at..], stride);
+            at += shape.weights() + shape.outputs;
+        }
+    }
+
+    /// Checks every shape against the INR's, and every number.
+    pub(super) fn validate(&self, inr: &Inr) -> Result<()> {
+        if self.latent_dim > MAX_FEATURES {
+            return Err(Error::invalid(format!("latents of {} entries; at most {MAX_FEATURES} are supported", self.latent_dim)));
+        }
+        let mut widths = Vec::new();
+        for (t, trunk) in self.trunks.iter().enumerate() {
+            let mut inputs = self.latent_dim;
+            for (l, layer) in trunk.layers.iter().enumerate() {
+                if layer.inputs != inputs || layer.outputs == 0 || layer.outputs > MAX_FEATURES {
+                    return Err(Error::invalid(format!(
+                        "layer {l} of trunk {t} is [{}, {}]; it should take {inputs} inputs and give 1 to {MAX_FEATURES} features",
+                        layer.outputs, layer.inputs
+                    )));
+                }
+                layer.validate(&format!("trunk.{t}.{l}"))?;
+                inputs = layer.outputs;
+            }
+            widths.push(inputs);
+        }
+        let shapes = inr.layers();
+        if self.heads.len() != shapes.len() {
+            return Err(Error::invalid(format!("{} heads for an INR of {} layers", self.heads.len(), shapes.len())));
+        }
+        for (l, (head, shape)) in self.heads.iter().zip(&shapes).enumerate() {
+            head.validate(l, shape, &widths)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! What a model is, with no thought of the machine that runs it: an INR, the hypernetwork that writes
+//! its weights, the table of named latents, and the conventions under which it was trained.
+
+mod builtin;
+mod coordinates;
+pub mod file;
+pub mod heads;
+mod hypernetwork;
+pub mod import;
+mod init;
+mod inr;
+mod latents;
+
+pub use builtin::builtin;
+pub use coordinates::{Align, Coordinates, Domain, Grid, Order, Region, Span};
+pub use heads::Head;
+pub use hypernetwork::{Dense, Features, Hypernetwork, Trunk, TrunkActivation};
+pub use inr::{Activation, HiddenLayer, Inr, LayerShape};
+pub use latents::LatentTable;
+
+use std::sync::Arc;
+
+use crate::{Error, Result};
+
+/// A family of signals: `z -> hypernetwork -> theta -> f_theta(x)`.
+///
+/// A single INR is the case in which every head is [`Head::Shared`]: its latent has no entries.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The coordinate network whose weights are generated.
+    pub inr: Inr,
+    /// Trunks and heads.
+    pub hypernetwork: Arc<Hypernetwork<f32>>,
+    /// The named latents; empty for a single INR or for a hypernetwork that came without.
+    pub latents: LatentTable,
+    /// How a pixel becomes a coordinate.
+    pub coordinates: Coordinates,
+    /// What the outputs mean.
+    pub values: ValueRange,
+    /// Where the weights come from, in words; may be empty.
+    pub provenance: String,
+}
+
+/// The interval that the INR's outputs span, e.g. [-1, 1] for display-referred sRGB.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ValueRange {
+    /// Black.
+    pub low: f32,
+    /// White.
+    pub high: f32,
+}
+
+impl Default for ValueRange {
+    fn default() -> Self {
+        Self { low: -1.0, high: 1.0 }
+    }
+}
+
+impl ValueRange {
+    /// The value's place in the range: 0 at `low`, 1 at `high`, not clipped.
+    pub fn unit(self, value: f32) -> f32 {
+        (value - self.low) / (self.high - self.low)
+    }
+
+    /// The inverse of [`ValueRange::unit`].
+    pub fn from_unit(self, unit: f32) -> f32 {
+        self.low + unit * (self.high - self.low)
+    }
+}
+
+impl Model {
+    /// Length of a latent code; 0 for a single INR.
+    pub fn latent_dim(&self) -> usize {
+        self.hypernetwork.latent_dim
+    }
+
+    /// Checks that every shape agrees with every other and that every number is finite.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the name of the first part that is wrong.
+    pub fn validate(&self) -> Result<()> {
+        self.inr.validate()?;
+        self.hypernetwork.validate(&self.inr)?;
+        self.latents.validate(self.latent_dim())?;
+        let ValueRange { low, high } = self.values;
+        if !(low.is_finite() && high.is_finite() && low < high) {
+            return Err(Error::invalid(format!("the value range [{low}, {high}] is not an interval")));
+        }
+        Ok(())
+    }
+
+    /// The model as bytes of storage in f32: hypernetwork and latent table.
+    pub fn bytes(&self) -> usize {
+        (self.hypernetwork.parameter_count() + self.latents.values().len()) * size_of::<f32>()
+    }
+}
