@@ -11,5 +11,6 @@ pub mod measure;
 pub mod model;
 pub mod output;
 pub mod signal;
+pub mod viewer;
 
 pub use error::{Error, Result};

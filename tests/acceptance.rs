@@ -1,5 +1,7 @@
 //! Part 1's acceptance: the imported emoji hypernetwork against PyTorch's own outputs, on every device.
-//! Reads the data folder named by HYPERSINE_DATA (its sibling `models` holds the checkpoint).
+//! Reads the data folder named by `HYPERSINE_DATA` (its sibling `models` holds the checkpoint).
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 
@@ -46,7 +48,9 @@ fn outputs_equal_pytorchs() {
             let theta: Vec<f64> = (0..10).flat_map(|k| wide(&format!("theta.{row}.{k}"))).collect();
             worst[0] = worst[0].max(max_error(&field.generate(z).unwrap(), &theta));
             for strategy in [Strategy::Materialised, Strategy::Fused] {
-                for (i, (points, values)) in [("coords.pixels", "pixels"), ("coords.far", "far")].into_iter().enumerate() {
+                for (i, (points, values)) in
+                    [("coords.pixels", "pixels"), ("coords.far", "far")].into_iter().enumerate()
+                {
                     let domain = Domain::Points { coordinates: tensor(points), inputs: 2 };
                     let (got, _) = field.evaluate(z, &domain, strategy).unwrap();
                     worst[1 + i] = worst[1 + i].max(max_error(&got, &wide(&format!("{values}.{row}"))));

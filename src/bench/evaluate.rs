@@ -67,7 +67,11 @@ struct Case {
 }
 
 fn cases(options: &EvaluateOptions) -> Result<Vec<Case>> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the root of a count of points; checked by the grid")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the root of a count of points; checked by the grid"
+    )]
     let side = (options.points as f64).sqrt().round() as u32;
     let emoji = Arc::new(builtin("emoji")?);
     let siren = |width| Case {
@@ -90,7 +94,12 @@ fn cases(options: &EvaluateOptions) -> Result<Vec<Case>> {
 ///
 /// # Errors
 /// Where a device fails.
-pub fn evaluate(engines: &[Engine], strategies: &[Strategy], options: &EvaluateOptions, mut progress: impl FnMut(&Row)) -> Result<Vec<Row>> {
+pub fn evaluate(
+    engines: &[Engine],
+    strategies: &[Strategy],
+    options: &EvaluateOptions,
+    mut progress: impl FnMut(&Row),
+) -> Result<Vec<Row>> {
     if options.repeats == 0 {
         return Err(Error::invalid("0 repetitions measure nothing; give at least 1"));
     }

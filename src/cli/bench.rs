@@ -47,7 +47,16 @@ impl Bench {
         if table {
             println!(
                 "{:<28} {:<12} {:<6} {:>10} {:>7} {:>8} {:>10} {:>9} {:>8} {:>9}",
-                "device", "strategy", "model", "INR", "latents", "points", "generate", "Mpoints/s", "GFLOP/s", "max error"
+                "device",
+                "strategy",
+                "model",
+                "INR",
+                "latents",
+                "points",
+                "generate",
+                "Mpoints/s",
+                "GFLOP/s",
+                "max error"
             );
         }
         let rows = match self.suite {
@@ -64,7 +73,14 @@ impl Bench {
             println!("times: medians of {}; {}", self.repeats, clocks_of(&rows, &devices));
         }
         if let Some(bad) = rows.iter().find(|r| !r.verified) {
-            bail!("{} ({}, {}) is wrong: max error {:.1e}, allowed {:.1e}", bad.device, bad.inr, bad.strategy, bad.max_error, bad.bound);
+            bail!(
+                "{} ({}, {}) is wrong: max error {:.1e}, allowed {:.1e}",
+                bad.device,
+                bad.inr,
+                bad.strategy,
+                bad.max_error,
+                bad.bound
+            );
         }
         Ok(())
     }
@@ -92,7 +108,8 @@ fn clocks_of(rows: &[Row], devices: &[String]) -> String {
     let mut parts = Vec::new();
     for device in devices {
         if let Some(row) = rows.iter().find(|r| r.device == *device) {
-            let clock = serde_json::to_value(row.clock).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+            let clock =
+                serde_json::to_value(row.clock).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
             parts.push(format!("{device}: {clock}"));
         }
     }

@@ -41,7 +41,8 @@ impl Eval {
         let mut figures = Vec::new();
         let mut strategy = "";
         let bar = indicatif::ProgressBar::new(files.len() as u64).with_style(
-            indicatif::ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}").context("the progress bar's template is a constant")?,
+            indicatif::ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")
+                .context("the progress bar's template is a constant")?,
         );
         for file in &files {
             let (row, used) = self.one(&field, file, files.len() == 1, global)?;

@@ -33,10 +33,10 @@ pub(super) struct Import {
     /// Which axis comes first
     #[arg(long, value_enum, default_value_t)]
     axes: Order,
-    /// omega_0 of the sine layers
+    /// `omega_0` of the sine layers
     #[arg(long, default_value_t = 30.0)]
     omega: f32,
-    /// omega_0 of the first layer [default: as --omega]
+    /// `omega_0` of the first layer [default: as --omega]
     #[arg(long)]
     first_omega: Option<f32>,
     /// What the outputs span: black,white
@@ -79,7 +79,11 @@ impl Import {
             "latent_dim": model.latent_dim(), "parameters": parameters,
         });
         global.report(&json, || {
-            let z = if model.latent_dim() == 0 { String::new() } else { format!(", {} latents of {}", model.latents.len(), model.latent_dim()) };
+            let z = if model.latent_dim() == 0 {
+                String::new()
+            } else {
+                format!(", {} latents of {}", model.latents.len(), model.latent_dim())
+            };
             format!("{}: INR {}, {parameters} parameters{z}", self.output.display(), model.inr)
         });
         Ok(())

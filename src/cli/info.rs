@@ -40,21 +40,44 @@ impl Info {
 
     fn text(&self, model: &Model) -> String {
         let hyper = &model.hypernetwork;
-        let mut lines = vec![format!("INR         {}: {} weights, {} multiply-adds per point", model.inr, model.inr.weight_count(), model.inr.macs_per_point())];
+        let mut lines = vec![format!(
+            "INR         {}: {} weights, {} multiply-adds per point",
+            model.inr,
+            model.inr.weight_count(),
+            model.inr.macs_per_point()
+        )];
         for (l, (shape, head)) in model.inr.layers().iter().zip(&hyper.heads).enumerate() {
             let activation = match shape.activation {
                 Some(Activation::Sine { omega }) => format!("sin({omega} u)"),
                 None => "linear".into(),
             };
-            lines.push(format!("  layer {l:<3} [{}, {}], {activation}, {} head", shape.outputs, shape.inputs, head.kind()));
+            lines.push(format!(
+                "  layer {l:<3} [{}, {}], {activation}, {} head",
+                shape.outputs,
+                shape.inputs,
+                head.kind()
+            ));
         }
         if model.latent_dim() > 0 {
-            let widths = |t: &hypersine::model::Trunk<f32>| t.layers.iter().map(|l| l.outputs.to_string()).collect::<Vec<_>>().join("-");
+            let widths = |t: &hypersine::model::Trunk<f32>| {
+                t.layers.iter().map(|l| l.outputs.to_string()).collect::<Vec<_>>().join("-")
+            };
             let first = hyper.trunks.first().map(widths).unwrap_or_default();
-            lines.push(format!("hypernet    {} trunks ({}-{first}), {} parameters, {} multiply-adds per latent", hyper.trunks.len(), model.latent_dim(), hyper.parameter_count(), hyper.macs_per_latent()));
+            lines.push(format!(
+                "hypernet    {} trunks ({}-{first}), {} parameters, {} multiply-adds per latent",
+                hyper.trunks.len(),
+                model.latent_dim(),
+                hyper.parameter_count(),
+                hyper.macs_per_latent()
+            ));
             let some: Vec<&str> = model.latents.names().iter().take(5).map(String::as_str).collect();
             let more = if model.latents.len() > 5 { ", ..." } else { "" };
-            lines.push(format!("latents     {} of {} entries: {}{more}", model.latents.len(), model.latent_dim(), some.join(", ")));
+            lines.push(format!(
+                "latents     {} of {} entries: {}{more}",
+                model.latents.len(),
+                model.latent_dim(),
+                some.join(", ")
+            ));
         }
         let c = model.coordinates;
         let order = if c.order == Order::Xy { "x, y" } else { "y, x" };

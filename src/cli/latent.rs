@@ -26,15 +26,23 @@ impl LatentArgs {
             if model.latent_dim() == 0 {
                 return Ok(Vec::new());
             }
-            bail!("this model has {} latents: choose one with --latent NAME, or render them with --all", model.latents.len());
+            bail!(
+                "this model has {} latents: choose one with --latent NAME, or render them with --all",
+                model.latents.len()
+            );
         };
         if model.latent_dim() == 0 {
             bail!("--latent {name}: this model is a single INR without latents; leave --latent away");
         }
         let mut z = one(model, name)?;
         if let Some(mix) = &self.mix {
-            let (other, t) = mix.rsplit_once(':').with_context(|| format!("--mix {mix}: write OTHER:T, e.g. cat:0.5"))?;
-            let t: f32 = t.parse().ok().filter(|t: &f32| t.is_finite()).with_context(|| format!("--mix {mix}: '{t}' is no number"))?;
+            let (other, t) =
+                mix.rsplit_once(':').with_context(|| format!("--mix {mix}: write OTHER:T, e.g. cat:0.5"))?;
+            let t: f32 = t
+                .parse()
+                .ok()
+                .filter(|t: &f32| t.is_finite())
+                .with_context(|| format!("--mix {mix}: '{t}' is no number"))?;
             for (a, b) in z.iter_mut().zip(one(model, other)?) {
                 *a = (1.0 - t) * *a + t * b;
             }
@@ -54,7 +62,8 @@ fn one(model: &Model, name: &str) -> Result<Vec<f32>> {
 fn from_npy(path: &Path, dim: usize) -> Result<Vec<f32>> {
     let shown = path.display();
     let open = || File::open(path).with_context(|| format!("cannot read {shown}"));
-    let array = npyz::NpyFile::new(BufReader::new(open()?)).map_err(|e| anyhow::anyhow!("{shown}: not a .npy file ({e})"))?;
+    let array =
+        npyz::NpyFile::new(BufReader::new(open()?)).map_err(|e| anyhow::anyhow!("{shown}: not a .npy file ({e})"))?;
     // The header's own count is not believed before it is compared: it could ask for any amount of memory.
     if array.len() != dim as u64 {
         bail!("{shown}: holds {} numbers; a latent of this model has {dim}", array.len());

@@ -57,6 +57,18 @@ impl FromStr for Size {
 }
 
 impl Render {
+    /// The command that writes all latents of `model` onto one sheet.
+    pub(super) fn sheet(model: &str, output: &Path) -> Self {
+        Self {
+            model: model.into(),
+            latent: LatentArgs::default(),
+            all: true,
+            size: None,
+            region: None,
+            output: output.into(),
+        }
+    }
+
     pub(super) fn run(&self, global: &Global) -> Result<()> {
         let model = open_model(&self.model)?;
         let side = if self.all { 64 } else { 256 };
@@ -67,7 +79,10 @@ impl Render {
         }
         let z = if self.all {
             if model.latents.is_empty() {
-                bail!("{}: there are no latents in this model; leave --all away, or give one with --latent FILE.npy", self.model);
+                bail!(
+                    "{}: there are no latents in this model; leave --all away, or give one with --latent FILE.npy",
+                    self.model
+                );
             }
             Vec::new()
         } else {
@@ -75,7 +90,8 @@ impl Render {
         };
         let folder = self.all && picture_format(&self.output).is_err();
         if folder {
-            std::fs::create_dir_all(&self.output).with_context(|| format!("cannot make the folder {}", self.output.display()))?;
+            std::fs::create_dir_all(&self.output)
+                .with_context(|| format!("cannot make the folder {}", self.output.display()))?;
         } else {
             check_output(&self.output)?;
         }
@@ -85,7 +101,13 @@ impl Render {
             (self.all(&field, &grid, folder, global)?, model.latents.len())
         } else {
             let (values, report) = field.evaluate(&z, &Domain::Grid(grid), global.strategy)?;
-            let picture = Picture { width: size.width, height: size.height, channels: model.inr.outputs, values, range: model.values };
+            let picture = Picture {
+                width: size.width,
+                height: size.height,
+                channels: model.inr.outputs,
+                values,
+                range: model.values,
+            };
             picture.save(&self.output)?;
             (report, 1)
         };
@@ -114,15 +136,19 @@ impl Render {
         let domain = Domain::Grid(*grid);
         let channels = model.inr.outputs;
         if folder {
-            let files: Vec<PathBuf> = model.latents.names().iter().map(|n| self.output.join(format!("{}.png", file_name(n)))).collect();
+            let files: Vec<PathBuf> =
+                model.latents.names().iter().map(|n| self.output.join(format!("{}.png", file_name(n)))).collect();
             let mut values = Vec::new();
             let report = field.evaluate_blocks(model.latents.values(), &domain, global.strategy, &mut |block| {
                 // One picture after the other: a block holds several whole pictures, or a part of one.
-                for (latent, part) in block.latents.clone().zip(block.values.chunks_exact(block.points.len() * channels)) {
+                for (latent, part) in
+                    block.latents.clone().zip(block.values.chunks_exact(block.points.len() * channels))
+                {
                     values.extend_from_slice(part);
                     if block.points.end == grid.points() {
                         let values = std::mem::take(&mut values);
-                        Picture { width: grid.width, height: grid.height, channels, values, range: model.values }.save(&files[latent])?;
+                        Picture { width: grid.width, height: grid.height, channels, values, range: model.values }
+                            .save(&files[latent])?;
                     }
                 }
                 Ok(())
@@ -143,7 +169,8 @@ impl Render {
 
 /// A latent's name as a file name: what a file system or a path would take for something else becomes `_`.
 fn file_name(name: &str) -> String {
-    let safe: String = name.chars().map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '_' } else { c }).collect();
+    let safe: String =
+        name.chars().map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '_' } else { c }).collect();
     if safe.starts_with('.') { format!("_{safe}") } else { safe }
 }
 

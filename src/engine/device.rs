@@ -51,7 +51,7 @@ pub enum Strategy {
 impl Strategy {
     /// Whether to fuse. `linear` heads cost one multiply-add per feature for every weight, in every
     /// workgroup: far more than the load that a materialised weight costs, so `auto` materialises them.
-    pub(super) fn is_fused(self) -> bool {
+    pub fn is_fused(self) -> bool {
         self == Self::Fused
     }
 
@@ -87,7 +87,10 @@ impl Engine {
             },
         };
         if let Some(ctx) = gpu.as_ref().filter(|c| c.is_software()) {
-            log::warn!("'{}' is a software driver: it proves the kernels right, but --device cpu is faster", ctx.summary().name);
+            log::warn!(
+                "'{}' is a software driver: it proves the kernels right, but --device cpu is faster",
+                ctx.summary().name
+            );
         }
         Ok(Self { gpu })
     }

@@ -27,7 +27,7 @@ pub struct Field {
 #[derive(Debug)]
 enum Backend {
     Cpu(cpu::Network<f32>),
-    Gpu(gpu::Field),
+    Gpu(Box<gpu::Field>),
 }
 
 /// A part of the result, in order: whole pictures of several latents, or a part of one latent's points.
@@ -56,7 +56,7 @@ pub struct Report {
 impl Field {
     pub(super) fn new(engine: &Engine, model: &Arc<Model>) -> Result<Self> {
         let backend = match engine.gpu() {
-            Some(ctx) => Backend::Gpu(gpu::Field::new(ctx, model)?),
+            Some(ctx) => Backend::Gpu(Box::new(gpu::Field::new(ctx, model)?)),
             None => Backend::Cpu(cpu::Network::new(model)),
         };
         Ok(Self { model: Arc::clone(model), backend })
@@ -122,7 +122,13 @@ impl Field {
     ///
     /// # Errors
     /// As [`Field::evaluate`], or what `sink` returns.
-    pub fn evaluate_blocks(&self, z: &[f32], domain: &Domain<'_>, strategy: Strategy, sink: &mut dyn FnMut(Block<'_>) -> Result<()>) -> Result<Report> {
+    pub fn evaluate_blocks(
+        &self,
+        z: &[f32],
+        domain: &Domain<'_>,
+        strategy: Strategy,
+        sink: &mut dyn FnMut(Block<'_>) -> Result<()>,
+    ) -> Result<Report> {
         domain.check(self.model.inr.inputs)?;
         let batch = self.batch(z)?;
         if domain.is_empty() || batch == 0 {
@@ -159,7 +165,8 @@ impl Field {
             report.timings.add(Phase::Generate, started.elapsed());
             let held = if fused { theta_bytes * cpu::threads() } else { size_of_val(&theta[..]) };
             memory.theta = memory.theta.max(held as u64);
-            memory.features = memory.features.max((size_of_val(&features.data[..]) + size_of_val(self.latents(z, &batch))) as u64);
+            memory.features =
+                memory.features.max((size_of_val(&features.data[..]) + size_of_val(self.latents(z, &batch))) as u64);
             blocks.each(&batch, |latents, points| {
                 let values = &mut values[..latents.len() * points.len() * self.model.inr.outputs];
                 let part = blocks.part(domain, &points);
@@ -192,9 +199,14 @@ impl Field {
         let mut report = Report { strategy: Strategy::name(fused), ..Report::default() };
         let mut values = vec![0.0; blocks.largest()];
         let bytes = size_of_val(&values[..]) as u64;
-        let output = ctx.buffer("the output", bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC, Use::Output)?;
+        let output =
+            ctx.buffer("the output", bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC, Use::Output)?;
         let staging = ctx.staging(bytes)?;
-        let at_once = if fused { blocks.batch } else { field.latents_within(ctx.device().limits().max_storage_buffer_binding_size) };
+        let at_once = if fused {
+            blocks.batch
+        } else {
+            field.latents_within(ctx.device().limits().max_storage_buffer_binding_size)
+        };
         for batch in chunks(0..blocks.batch, at_once) {
             let codes = field.prepare(self.latents(z, &batch), batch.len(), fused)?;
             report.timings.merge(&codes.timings);
@@ -265,7 +277,10 @@ impl Blocks {
                 let row = |p: usize| u32::try_from(p / width).expect("a grid has u32 rows");
                 Domain::Grid(grid.rows(row(points.start), row(points.len())))
             }
-            Domain::Points { coordinates, inputs } => Domain::Points { coordinates: &coordinates[points.start * inputs..points.end * inputs], inputs: *inputs },
+            Domain::Points { coordinates, inputs } => Domain::Points {
+                coordinates: &coordinates[points.start * inputs..points.end * inputs],
+                inputs: *inputs,
+            },
         }
     }
 }

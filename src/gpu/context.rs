@@ -90,6 +90,18 @@ pub fn adapters() -> Vec<AdapterSummary> {
     sorted_adapters(&instance()).iter().map(summary).collect()
 }
 
+/// Where in the list the adapter of that index, or whose name contains `name` (case ignored), stands.
+fn position(adapters: &[wgpu::Adapter], name: &str) -> Result<usize> {
+    let names: Vec<String> = adapters.iter().map(|a| a.get_info().name).collect();
+    let wanted = name.to_lowercase();
+    let by_index = name.parse().ok().filter(|&i: &usize| i < names.len());
+    by_index.or_else(|| names.iter().position(|n| n.to_lowercase().contains(&wanted))).ok_or_else(|| {
+        let have = if names.is_empty() { "no adapters at all".to_owned() } else { names.join(", ") };
+        GpuError::NoAdapter(format!("no adapter is called '{name}'; this machine has {have} (see `hypersine devices`)"))
+            .into()
+    })
+}
+
 fn summary(adapter: &wgpu::Adapter) -> AdapterSummary {
     let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
     let kind = match info.device_type {
@@ -126,8 +138,11 @@ impl Context {
     /// [`GpuError::NoAdapter`] where there is none that is not rejected.
     pub fn best(reject: Reject) -> Result<Arc<Self>> {
         let instance = instance();
-        let adapter = sorted_adapters(&instance).into_iter().find(|a| reject == Reject::Nothing || !is_software(&a.get_info()));
-        let adapter = adapter.ok_or_else(|| GpuError::NoAdapter("there is no GPU adapter here; install a Vulkan driver, or use --device cpu".into()))?;
+        let adapter =
+            sorted_adapters(&instance).into_iter().find(|a| reject == Reject::Nothing || !is_software(&a.get_info()));
+        let adapter = adapter.ok_or_else(|| {
+            GpuError::NoAdapter("there is no GPU adapter here; install a Vulkan driver, or use --device cpu".into())
+        })?;
         Self::open(instance, adapter)
     }
 
@@ -138,16 +153,8 @@ impl Context {
     pub fn named(name: &str) -> Result<Arc<Self>> {
         let instance = instance();
         let mut all = sorted_adapters(&instance);
-        let names: Vec<String> = all.iter().map(|a| a.get_info().name).collect();
-        let wanted = name.to_lowercase();
-        let index = (name.parse().ok().filter(|&i: &usize| i < all.len())).or_else(|| names.iter().position(|n| n.to_lowercase().contains(&wanted)));
-        match index {
-            Some(i) => Self::open(instance, all.swap_remove(i)),
-            None => {
-                let have = if names.is_empty() { "no adapters at all".to_owned() } else { names.join(", ") };
-                Err(GpuError::NoAdapter(format!("no adapter is called '{name}'; this machine has {have} (see `hypersine devices`)")).into())
-            }
-        }
+        let index = position(&all, name)?;
+        Self::open(instance, all.swap_remove(index))
     }
 
     /// Opens a given adapter, e.g. the one that can present to a window.
@@ -170,8 +177,9 @@ impl Context {
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
-            .map_err(|e| GpuError::NoAdapter(format!("the adapter '{}' cannot be opened ({e})", adapter.get_info().name)))?;
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| {
+            GpuError::NoAdapter(format!("the adapter '{}' cannot be opened ({e})", adapter.get_info().name))
+        })?;
         let failure: Arc<Mutex<Option<GpuError>>> = Arc::default();
         // wgpu's own answer to an error is a panic; here the first one is kept for `check`.
         let slot = Arc::clone(&failure);
@@ -190,7 +198,16 @@ impl Context {
         });
         // A first guess, corrected by the first slices: a software driver's, or a modest GPU's.
         let rate = if is_software(&adapter.get_info()) { 1e9 } else { 2e11 };
-        Ok(Arc::new(Self { instance, adapter, device, queue, ledger: Arc::default(), failure, pipelines: Mutex::default(), rate: Mutex::new(rate) }))
+        Ok(Arc::new(Self {
+            instance,
+            adapter,
+            device,
+            queue,
+            ledger: Arc::default(),
+            failure,
+            pipelines: Mutex::default(),
+            rate: Mutex::new(rate),
+        }))
     }
 
     /// wgpu's instance, adapter, device and queue, for callers with kernels or windows of their own.
@@ -257,7 +274,12 @@ impl Context {
             ))
             .into());
         }
-        let raw = self.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage: kind, mapped_at_creation: false });
+        let raw = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage: kind,
+            mapped_at_creation: false,
+        });
         self.check()?;
         Ok(Buffer::new(raw, usage, &self.ledger))
     }
@@ -268,7 +290,8 @@ impl Context {
     /// As [`Context::buffer`].
     pub fn upload<T: bytemuck::NoUninit>(&self, label: &str, data: &[T], usage: Use) -> Result<Buffer> {
         let bytes: &[u8] = bytemuck::cast_slice(data);
-        let buffer = self.buffer(label, bytes.len() as u64, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST, usage)?;
+        let buffer =
+            self.buffer(label, bytes.len() as u64, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST, usage)?;
         self.queue.write_buffer(buffer.raw(), 0, bytes);
         Ok(buffer)
     }
@@ -280,7 +303,8 @@ impl Context {
     pub fn uniform<T: bytemuck::NoUninit>(&self, label: &str, data: &[T]) -> Result<Buffer> {
         let contents = bytemuck::cast_slice(data);
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let raw = self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label: Some(label), contents, usage });
+        let raw =
+            self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label: Some(label), contents, usage });
         self.check()?;
         Ok(Buffer::new(raw, Use::Other, &self.ledger))
     }
@@ -297,17 +321,24 @@ impl Context {
         }
         let source = wgpu::ShaderSource::Wgsl(text.as_str().into());
         let module = wgpu::ShaderModuleDescriptor { label: Some(file), source };
-        #[expect(unsafe_code, reason = "the kernels guard their own edges; run-time checks cost up to 100 times (wgpu #7698)")]
+        #[expect(
+            unsafe_code,
+            reason = "the kernels guard their own edges; run-time checks cost up to 100 times (wgpu #7698)"
+        )]
         // SAFETY: every index in the kernels is bounded by the sizes in their uniforms, which the callers in this
         // module take from the buffers they bind, and every loop counts up to such a bound.
-        let module = unsafe { self.device.create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked()) };
+        let module =
+            unsafe { self.device.create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked()) };
         let started = std::time::Instant::now();
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(file),
             layout: None,
             module: &module,
             entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions { zero_initialize_workgroup_memory: false, ..Default::default() },
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
             cache: None,
         });
         self.check()?;
@@ -322,6 +353,16 @@ impl Context {
     /// Where the device was lost or a command failed.
     pub fn wait(&self) -> Result<()> {
         let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.check()?;
+        polled.map(|_| ()).map_err(|e| GpuError::Lost(e.to_string()).into())
+    }
+
+    /// Lets finished work report back, without waiting.
+    ///
+    /// # Errors
+    /// Where the device was lost or a command failed.
+    pub fn poll(&self) -> Result<()> {
+        let polled = self.device.poll(wgpu::PollType::Poll);
         self.check()?;
         polled.map(|_| ()).map_err(|e| GpuError::Lost(e.to_string()).into())
     }
@@ -348,7 +389,7 @@ impl Context {
     ///
     /// # Errors
     /// As [`Context::buffer`].
-    pub(crate) fn staging(&self, bytes: u64) -> Result<Buffer> {
+    pub fn staging(&self, bytes: u64) -> Result<Buffer> {
         self.buffer("read back", bytes, wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ, Use::Readback)
     }
 
@@ -356,12 +397,13 @@ impl Context {
     ///
     /// # Errors
     /// Where the device was lost or the copy failed.
-    pub(crate) fn read_back(&self, from: &Buffer, staging: &Buffer, out: &mut [f32]) -> Result<()> {
+    pub fn read_back(&self, from: &Buffer, staging: &Buffer, out: &mut [f32]) -> Result<()> {
         let bytes = size_of_val(out) as u64;
         if bytes == 0 {
             return Ok(());
         }
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read back") });
+        let mut encoder =
+            self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read back") });
         encoder.copy_buffer_to_buffer(from.raw(), 0, staging.raw(), 0, Some(bytes));
         self.queue.submit([encoder.finish()]);
         self.map(staging, bytes, |view| out.copy_from_slice(bytemuck::cast_slice(view)))
@@ -378,4 +420,21 @@ impl Context {
         buffer.raw().unmap();
         Ok(result)
     }
+}
+
+/// The adapter to show a window with: of those that can present to `surface`, the one that `prefer` names
+/// (by index or part of the name), else the best.
+pub(crate) fn presenting_adapter(
+    instance: &wgpu::Instance,
+    surface: &wgpu::Surface<'_>,
+    prefer: Option<&str>,
+) -> Result<wgpu::Adapter> {
+    let all = sorted_adapters(instance);
+    let index = prefer.map(|name| position(&all, name)).transpose()?;
+    let able = |a: &wgpu::Adapter| a.is_surface_supported(surface);
+    let mut able = all.into_iter().enumerate().filter(|(i, a)| index.is_none_or(|wanted| wanted == *i) && able(a));
+    let found = able.next().map(|(_, a)| a);
+    found.ok_or_else(|| {
+        GpuError::NoAdapter("no adapter here can present to a window; install a Vulkan driver".into()).into()
+    })
 }

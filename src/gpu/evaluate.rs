@@ -6,12 +6,12 @@ use std::time::Duration;
 use bytemuck::{Pod, Zeroable};
 use serde::Serialize;
 
+use super::Context;
 use super::field::{Codes, Field};
 use super::layout::Layout;
 use super::memory::{Buffer, Use};
 use super::tile::Tile;
 use super::timing::Stopwatch;
-use super::Context;
 use crate::measure::{Phase, Timings};
 use crate::model::{Domain, Inr, Order};
 use crate::{Error, Result};
@@ -31,7 +31,7 @@ pub enum Target<'a> {
 /// A texture to evaluate into; values are mapped from the model's range to [0, 1] and clipped.
 #[derive(Clone, Copy, Debug)]
 pub struct TextureTarget<'a> {
-    /// A view with STORAGE_BINDING usage, large enough for all pictures.
+    /// A view with `STORAGE_BINDING` usage, large enough for all pictures.
     pub view: &'a wgpu::TextureView,
     /// rgba8unorm, rgba16float or rgba32float.
     pub format: wgpu::TextureFormat,
@@ -103,7 +103,9 @@ fn wgsl_format(format: wgpu::TextureFormat) -> Result<&'static str> {
         wgpu::TextureFormat::Rgba8Unorm => Ok("rgba8unorm"),
         wgpu::TextureFormat::Rgba16Float => Ok("rgba16float"),
         wgpu::TextureFormat::Rgba32Float => Ok("rgba32float"),
-        other => Err(Error::invalid(format!("{other:?} textures cannot be evaluated into; use Rgba8Unorm, Rgba16Float or Rgba32Float"))),
+        other => Err(Error::invalid(format!(
+            "{other:?} textures cannot be evaluated into; use Rgba8Unorm, Rgba16Float or Rgba32Float"
+        ))),
     }
 }
 
@@ -112,17 +114,30 @@ impl Field {
     ///
     /// # Errors
     /// Where domain or target do not fit the model, or the device fails.
-    pub fn evaluation(&self, codes: &Codes, latents: std::ops::Range<usize>, domain: &Domain<'_>, target: Target<'_>) -> Result<Evaluation> {
+    pub fn evaluation(
+        &self,
+        codes: &Codes,
+        latents: std::ops::Range<usize>,
+        domain: &Domain<'_>,
+        target: Target<'_>,
+    ) -> Result<Evaluation> {
         domain.check(self.model.inr.inputs)?;
         let (ctx, inr, layout) = (&self.ctx, &self.model.inr, &self.layout);
         let fused = codes.theta.is_none();
-        let (layers, table) = if fused { (&layout.fused, &self.fused_layers) } else { (&layout.materialised, &self.materialised_layers) };
-        let kinds: Vec<&str> = Layout::kinds(layers).into_iter().map(|k| k.file()).collect();
+        let (layers, table) =
+            if fused { (&layout.fused, &self.fused_layers) } else { (&layout.materialised, &self.materialised_layers) };
+        let kinds: Vec<&str> = Layout::kinds(layers).into_iter().map(super::layout::Kind::file).collect();
         let uses = |k: &str| kinds.contains(&k);
         let texture_format = match target {
             Target::Buffer(_) => "",
             Target::Texture(_) if inr.outputs > 4 => {
-                return Err(Error::invalid(format!("an INR of {} outputs is no picture: evaluate it into a buffer", inr.outputs)));
+                return Err(Error::invalid(format!(
+                    "an INR of {} outputs is no picture: evaluate it into a buffer",
+                    inr.outputs
+                )));
+            }
+            Target::Texture(_) if !matches!(domain, Domain::Grid(_)) => {
+                return Err(Error::invalid("a list of points is no picture: evaluate it into a buffer"));
             }
             Target::Texture(t) => wgsl_format(t.format)?,
         };
@@ -133,7 +148,10 @@ impl Field {
         let spec = EvaluateSpec::new(inr, kinds.clone(), name, texture_format);
         let pipeline = ctx.pipeline("evaluate.wgsl", &spec)?;
 
-        let count = |n: usize| u32::try_from(n).map_err(|_| Error::invalid(format!("{n} points or latents are too many for one evaluation")));
+        let count = |n: usize| {
+            u32::try_from(n)
+                .map_err(|_| Error::invalid(format!("{n} points or latents are too many for one evaluation")))
+        };
         let tiles = count(domain.len().div_ceil(spec.tile.points_per_group))?;
         let total = count(tiles as usize * latents.len())?;
         let mut job = Job { tiles, first_latent: count(latents.start)?, points: count(domain.len())?, ..Job::zeroed() };
@@ -151,7 +169,10 @@ impl Field {
             Target::Buffer(buffer) => {
                 let needed = latents.len() as u64 * domain.len() as u64 * inr.outputs as u64 * 4;
                 if buffer.size() < needed {
-                    return Err(Error::invalid(format!("the output buffer holds {} bytes, {needed} are needed", buffer.size())));
+                    return Err(Error::invalid(format!(
+                        "the output buffer holds {} bytes, {needed} are needed",
+                        buffer.size()
+                    )));
                 }
                 buffer.as_entire_binding()
             }
@@ -183,7 +204,16 @@ impl Field {
         ctx.check()?;
         let generated = if uses("linear") { self.model.hypernetwork.macs_per_latent() } else { 0 };
         let macs_per_group = (spec.tile.points_per_group * inr.macs_per_point() + generated) as f64;
-        Ok(Evaluation { ctx: Arc::clone(ctx), pipeline, bind_group, job, uniform, total, macs_per_group, _points: points })
+        Ok(Evaluation {
+            ctx: Arc::clone(ctx),
+            pipeline,
+            bind_group,
+            job,
+            uniform,
+            total,
+            macs_per_group,
+            _points: points,
+        })
     }
 }
 
@@ -192,7 +222,13 @@ impl Field {
     ///
     /// # Errors
     /// As [`Field::evaluation`].
-    pub fn run(&self, codes: &Codes, latents: std::ops::Range<usize>, domain: &Domain<'_>, target: &wgpu::Buffer) -> Result<Timings> {
+    pub fn run(
+        &self,
+        codes: &Codes,
+        latents: std::ops::Range<usize>,
+        domain: &Domain<'_>,
+        target: &wgpu::Buffer,
+    ) -> Result<Timings> {
         let mut evaluation = self.evaluation(codes, latents, domain, Target::Buffer(target))?;
         let stopwatch = Stopwatch::new(&self.ctx)?;
         let mut timings = Timings { clock: stopwatch.clock(), ..Timings::default() };

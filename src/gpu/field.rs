@@ -81,7 +81,10 @@ impl Field {
         if stride == 0 {
             return Ok(unpack(&[]));
         }
-        let theta = codes.theta.as_ref().ok_or_else(|| crate::Error::invalid("these codes are fused: their weights were never written"))?;
+        let theta = codes
+            .theta
+            .as_ref()
+            .ok_or_else(|| crate::Error::invalid("these codes are fused: their weights were never written"))?;
         let mut rows = vec![0.0; codes.batch * stride];
         let staging = self.ctx.staging(size_of_val(&rows[..]) as u64)?;
         self.ctx.read_back(theta, &staging, &mut rows)?;

@@ -3,10 +3,10 @@
 use bytemuck::{Pod, Zeroable};
 use serde::Serialize;
 
+use super::evaluate::SLICE;
 use super::field::{Codes, Field};
 use super::layout::{Map, Pass, Stage};
 use super::memory::{Buffer, Use};
-use super::evaluate::SLICE;
 use super::timing::Stopwatch;
 use crate::Result;
 use crate::measure::{Phase, Timings};
@@ -28,7 +28,7 @@ struct Batch {
 }
 
 /// The template values of `product.wgsl`.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 pub(super) struct ProductSpec {
     latents: u32,
     chunk: usize,
@@ -118,11 +118,19 @@ fn product(
     let maps = u32::try_from(maps.len()).expect("a model has few tensors");
     let mut first = 0;
     while first < count {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturating; bounded by the next line")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturating; bounded by the next line"
+        )]
         let affordable = (ctx.affordable_macs(SLICE) / macs.max(1.0)) as u32;
         let blocks = (affordable / spec.latents).clamp(1, 65_535);
         let end = count.min(first.saturating_add(blocks * spec.latents));
-        ctx.queue().write_buffer(uniform.raw(), 0, bytemuck::bytes_of(&Batch { first, end, source_stride, target_stride: target_stride / 4 }));
+        ctx.queue().write_buffer(
+            uniform.raw(),
+            0,
+            bytemuck::bytes_of(&Batch { first, end, source_stride, target_stride: target_stride / 4 }),
+        );
         let (ran, waited) = stopwatch.run(ctx, "generate", |pass| {
             pass.set_pipeline(&pipeline);
             pass.set_bind_group(0, &bind_group, &[]);

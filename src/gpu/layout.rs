@@ -4,8 +4,8 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::GpuError;
-use crate::model::{Activation, Dense, Head, LayerShape, Model, TrunkActivation, heads};
 use crate::Result;
+use crate::model::{Activation, Dense, Head, LayerShape, Model, TrunkActivation, heads};
 
 /// Kinds of weight source, as `Tensor.kind` in WGSL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,13 @@ struct Arena(Vec<f32>);
 impl Arena {
     /// Appends `columns` rows of `rows` numbers, each padded to vec4s, and a last row: element (r, k) is
     /// `at(r, k)`, the last row `last(r)`. Returns the first vec4 and the vec4s per row.
-    fn push(&mut self, rows: usize, columns: usize, at: impl Fn(usize, usize) -> f32, last: impl Fn(usize) -> f32) -> Result<(u32, u32)> {
+    fn push(
+        &mut self,
+        rows: usize,
+        columns: usize,
+        at: impl Fn(usize, usize) -> f32,
+        last: impl Fn(usize) -> f32,
+    ) -> Result<(u32, u32)> {
         let base = self.0.len() / 4;
         let padded = rows.next_multiple_of(4);
         self.0.reserve(padded * (columns + 1));
@@ -124,7 +130,10 @@ impl Arena {
 }
 
 fn index(n: usize) -> Result<u32> {
-    u32::try_from(n).map_err(|_| GpuError::Limit(format!("the model needs {n} addresses on the GPU, more than 32 bits hold; use --device cpu")).into())
+    u32::try_from(n).map_err(|_| {
+        GpuError::Limit(format!("the model needs {n} addresses on the GPU, more than 32 bits hold; use --device cpu"))
+            .into()
+    })
 }
 
 /// Where element (r, k) of a `[outputs, inputs]` tensor lies in the GPU's order: by input, rows padded.
@@ -193,11 +202,13 @@ impl Layout {
             Some(Activation::Sine { omega }) => (f64::from(omega) / std::f64::consts::TAU) as f32,
             None => 1.0,
         };
-        let layer = Layer { inputs: index(shape.inputs)?, rows4: index(shape.outputs.div_ceil(4))?, scale, ..Layer::default() };
+        let layer =
+            Layer { inputs: index(shape.inputs)?, rows4: index(shape.outputs.div_ceil(4))?, scale, ..Layer::default() };
         let (mut materialised, mut fused) = (layer, layer);
         match head {
             Head::Shared(h) => {
-                let (base, rows4) = arena.push(shape.outputs, shape.inputs, |r, k| h.weight[r * shape.inputs + k], |r| h.bias[r])?;
+                let (base, rows4) =
+                    arena.push(shape.outputs, shape.inputs, |r, k| h.weight[r * shape.inputs + k], |r| h.bias[r])?;
                 let tensor = Tensor { kind: Kind::Shared as u32, base, ..Tensor::default() };
                 fused.weight = Tensor { length: layer.inputs * rows4, ..tensor };
                 fused.bias = Tensor { base: base + layer.inputs * rows4, length: rows4, ..tensor };
@@ -215,7 +226,13 @@ impl Layout {
     }
 
     /// One generated tensor: its place in theta, and its map from features. Returns both ways to fill it.
-    fn push_generated(&mut self, generated: &heads::Generated<f32>, shape: &LayerShape, offsets: &[u32], arena: &mut Arena) -> Result<(Tensor, Tensor)> {
+    fn push_generated(
+        &mut self,
+        generated: &heads::Generated<f32>,
+        shape: &LayerShape,
+        offsets: &[u32],
+        arena: &mut Arena,
+    ) -> Result<(Tensor, Tensor)> {
         let map = &generated.map;
         let numbers = shape.inputs * shape.outputs.next_multiple_of(4);
         let element = |i: usize| gpu_position(shape, i).map(|(r, k)| r * shape.inputs + k);
@@ -225,9 +242,17 @@ impl Layout {
         let (features, feature_count) = (offsets[generated.trunk], index(map.inputs)?);
         let base = self.theta_stride;
         self.theta_stride += length;
-        self.head_pass.push(Map { matrix, length, inputs: feature_count, source: features, destination: base, activation: 0 });
+        self.head_pass.push(Map {
+            matrix,
+            length,
+            inputs: feature_count,
+            source: features,
+            destination: base,
+            activation: 0,
+        });
         let materialised = Tensor { kind: Kind::Materialised as u32, base, length, ..Tensor::default() };
-        let fused = Tensor { kind: Kind::Linear as u32, base: matrix, length, features, feature_count, ..Tensor::default() };
+        let fused =
+            Tensor { kind: Kind::Linear as u32, base: matrix, length, features, feature_count, ..Tensor::default() };
         Ok((materialised, fused))
     }
 
@@ -247,7 +272,9 @@ impl Layout {
                 Head::Linear(_) => {
                     let padded = shape.outputs.next_multiple_of(4);
                     let weight = &row[layer.weight.base as usize * 4..];
-                    theta.extend((0..shape.outputs).flat_map(|r| (0..shape.inputs).map(move |k| weight[k * padded + r])));
+                    theta.extend(
+                        (0..shape.outputs).flat_map(|r| (0..shape.inputs).map(move |k| weight[k * padded + r])),
+                    );
                     theta.extend(&row[layer.bias.base as usize * 4..][..shape.outputs]);
                 }
             }
@@ -257,6 +284,7 @@ impl Layout {
 }
 
 fn dense_map(arena: &mut Arena, layer: &Dense<f32>, source: u32, activation: u32) -> Result<Map> {
-    let (matrix, length) = arena.push(layer.outputs, layer.inputs, |r, k| layer.weight[r * layer.inputs + k], |r| layer.bias[r])?;
+    let (matrix, length) =
+        arena.push(layer.outputs, layer.inputs, |r, k| layer.weight[r * layer.inputs + k], |r| layer.bias[r])?;
     Ok(Map { matrix, length, inputs: index(layer.inputs)?, source, destination: 0, activation })
 }

@@ -10,6 +10,7 @@ pub mod shader;
 mod tile;
 mod timing;
 
+pub(crate) use context::presenting_adapter;
 pub use context::{AdapterSummary, Context, Reject, adapters};
 pub use evaluate::{Evaluation, Target, TextureTarget};
 pub use field::{Codes, Field};

@@ -11,6 +11,10 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, ErrorKind};
 use serde::Serialize;
 
+use super::evaluate::EvaluateSpec;
+use super::generate::ProductSpec;
+use crate::model::Inr;
+
 macro_rules! sources {
     ($($name:literal),* $(,)?) => {
         &[$(($name, include_str!(concat!("../../shaders/", $name)))),*]
@@ -45,7 +49,9 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
             }
         }
         let found = SOURCES.iter().find(|(n, _)| *n == name);
-        found.map(|(_, text)| Some((*text).to_owned())).ok_or_else(|| Error::new(ErrorKind::TemplateNotFound, name.to_owned()))
+        found
+            .map(|(_, text)| Some((*text).to_owned()))
+            .ok_or_else(|| Error::new(ErrorKind::TemplateNotFound, name.to_owned()))
     });
     env
 });
@@ -74,4 +80,35 @@ fn dump(folder: &Path, file: &str, text: &str) {
     if let Err(e) = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text)) {
         log::warn!("cannot write {}: {e}", path.display());
     }
+}
+
+/// Every kernel in every variant that the linker can make of it, for a few INRs: `(name, WGSL)`. What a test
+/// translates to other shading languages, and what a reader may want to see.
+pub fn portable_kernels() -> Vec<(String, String)> {
+    let mut kernels = vec![("present".to_owned(), link("present.wgsl", &()))];
+    for spec in ProductSpec::VARIANTS {
+        kernels.push((format!("product {spec:?}"), link("product.wgsl", &spec)));
+    }
+    let kinds: [&[&'static str]; 5] =
+        [&["materialised"], &["shared"], &["linear"], &["shared", "linear"], &["materialised", "shared"]];
+    let inrs = [Inr::siren(2, 64, 4, 3, 30.0), Inr::siren(2, 37, 1, 1, 30.0), Inr::siren(2, 512, 2, 4, 30.0)];
+    for inr in &inrs {
+        for kinds in kinds {
+            for domain in ["grid", "points"] {
+                for texture in ["", "rgba8unorm", "rgba16float", "rgba32float"] {
+                    if domain == "points" && !texture.is_empty() {
+                        continue;
+                    }
+                    let spec = EvaluateSpec::new(inr, kinds.to_vec(), domain, texture);
+                    let name = format!("evaluate {inr} {} {domain} {texture}", kinds.join("+"));
+                    kernels.push((name, link("evaluate.wgsl", &spec)));
+                }
+            }
+        }
+    }
+    for inr in [Inr::siren(1, 5, 2, 16, 30.0), Inr::siren(4, 130, 3, 7, 30.0)] {
+        let spec = EvaluateSpec::new(&inr, vec!["materialised"], "points", "");
+        kernels.push((format!("evaluate {inr} points"), link("evaluate.wgsl", &spec)));
+    }
+    kernels
 }

@@ -26,7 +26,11 @@ impl Stopwatch {
         if !ctx.device().features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             return Ok(Self { stamps: None });
         }
-        let queries = ctx.device().create_query_set(&wgpu::QuerySetDescriptor { label: Some("stopwatch"), ty: wgpu::QueryType::Timestamp, count: 2 });
+        let queries = ctx.device().create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("stopwatch"),
+            ty: wgpu::QueryType::Timestamp,
+            count: 2,
+        });
         let resolve = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
         let read = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
         Ok(Self {
@@ -44,7 +48,12 @@ impl Stopwatch {
     }
 
     /// Records one compute pass, submits it, waits for it, and returns how long it ran and how long the host waited.
-    pub(super) fn run(&self, ctx: &Context, label: &str, record: impl FnOnce(&mut wgpu::ComputePass<'_>)) -> Result<(Duration, Duration)> {
+    pub(super) fn run(
+        &self,
+        ctx: &Context,
+        label: &str,
+        record: impl FnOnce(&mut wgpu::ComputePass<'_>),
+    ) -> Result<(Duration, Duration)> {
         let mut encoder = ctx.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(label) });
         let timestamp_writes = self.stamps.as_ref().map(|s| wgpu::ComputePassTimestampWrites {
             query_set: &s.queries,

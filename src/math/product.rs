@@ -54,8 +54,12 @@ impl<'a, T> MatrixMut<'a, T> {
     }
 }
 
-/// `dst += a b`, on the calling thread. Panics where the shapes do not agree.
+/// `dst += a b`, on the calling thread.
+///
+/// # Panics
+/// Where the shapes do not agree.
 #[expect(unsafe_code, reason = "gemm's interface is raw pointers; the views above were checked against their slices")]
+#[expect(clippy::needless_pass_by_value, reason = "a writable view is used up, as a mutable reference would be")]
 pub fn add_product<T: Real>(dst: MatrixMut<'_, T>, a: Matrix<'_, T>, b: Matrix<'_, T>) {
     assert!(
         dst.rows == a.rows && dst.cols == b.cols && a.cols == b.rows,

@@ -52,6 +52,7 @@ pub trait Real:
 /// `sin(2 pi s)` on |s| <= 1/4, error 3.3e-9 before rounding) takes over. The error over
 /// |t| <= 8 is 2.1e-7 at most.
 #[inline(always)]
+#[expect(clippy::approx_constant, reason = "the fit's first coefficient is near 2 pi and not equal to it")]
 fn sine_turns(t: f32) -> f32 {
     let r = t - t.round_ties_even();
     let a = r.abs();

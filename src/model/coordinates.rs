@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 /// Largest width or height of a rendered picture, in pixels.
-pub const MAX_SIDE: u32 = 1 << 17;
+pub(super) const MAX_SIDE: u32 = 1 << 17;
 
 /// Which axis comes first in the INR's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -69,7 +69,11 @@ impl std::str::FromStr for Region {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parts: Vec<f64> = text.split(',').map(|p| p.trim().parse::<f64>().ok().filter(|v| v.is_finite())).collect::<Option<_>>().unwrap_or_default();
+        let parts: Vec<f64> = text
+            .split(',')
+            .map(|p| p.trim().parse::<f64>().ok().filter(|v| v.is_finite()))
+            .collect::<Option<_>>()
+            .unwrap_or_default();
         match parts[..] {
             [x0, y0, x1, y1] if x0 < x1 && y0 < y1 => Ok(Self { x0, y0, x1, y1 }),
             _ => Err(format!("'{text}' is not a region: give x0,y0,x1,y1 with x0 < x1 and y0 < y1")),
@@ -130,12 +134,14 @@ impl Domain<'_> {
             Self::Points { inputs, .. } => *inputs,
         };
         if have != inputs {
-            return Err(Error::invalid(format!("the INR takes {inputs} coordinates per point, the points have {have}")));
+            return Err(Error::invalid(format!(
+                "the INR takes {inputs} coordinates per point, the points have {have}"
+            )));
         }
         match self {
-            Self::Points { coordinates, .. } if !coordinates.len().is_multiple_of(inputs) => {
-                Err(Error::invalid(format!("{} numbers are not whole points of {inputs} coordinates", coordinates.len())))
-            }
+            Self::Points { coordinates, .. } if !coordinates.len().is_multiple_of(inputs) => Err(Error::invalid(
+                format!("{} numbers are not whole points of {inputs} coordinates", coordinates.len()),
+            )),
             _ => Ok(()),
         }
     }
@@ -166,10 +172,13 @@ impl Coordinates {
     /// Where a side is 0 or beyond [`MAX_SIDE`].
     pub fn grid(self, width: u32, height: u32, region: Option<Region>) -> Result<Grid> {
         if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
-            return Err(Error::invalid(format!("a picture of {width}x{height} pixels cannot be made: each side must be 1 to {MAX_SIDE}")));
+            return Err(Error::invalid(format!(
+                "a picture of {width}x{height} pixels cannot be made: each side must be 1 to {MAX_SIDE}"
+            )));
         }
-        let whole = self.frame(width, height);
-        let part = region.unwrap_or(whole);
+        let part = region.unwrap_or(self.frame(width, height));
+        // The picture that a region is cut from has sides of its own: it is taken as a square.
+        let [half_x, half_y] = if region.is_some() { [1.0; 2] } else { self.half_extent(width, height) };
         let axis = |n: u32, lo: f64, hi: f64, half: f64| {
             let step = (hi - lo) / f64::from(n);
             let first = lo + 0.5 * step;
@@ -181,8 +190,8 @@ impl Coordinates {
             };
             (first * stretch, step * stretch)
         };
-        let (ox, sx) = axis(width, part.x0, part.x1, whole.x1);
-        let (oy, sy) = axis(height, part.y0, part.y1, whole.y1);
+        let (ox, sx) = axis(width, part.x0, part.x1, half_x);
+        let (oy, sy) = axis(height, part.y0, part.y1, half_y);
         Ok(Grid { width, height, origin: [ox, oy], step: [sx, sy], order: self.order })
     }
 }

@@ -20,7 +20,9 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
-use super::{Coordinates, Dense, Head, Hypernetwork, Inr, LatentTable, Model, Trunk, TrunkActivation, ValueRange, heads};
+use super::{
+    Coordinates, Dense, Head, Hypernetwork, Inr, LatentTable, Model, Trunk, TrunkActivation, ValueRange, heads,
+};
 use crate::{Error, Result};
 
 /// The version this program writes, and the newest it reads.
@@ -84,18 +86,22 @@ pub fn load(path: &Path) -> Result<Model> {
 /// # Errors
 /// As [`load`], without the file's name.
 pub fn from_bytes(bytes: &[u8]) -> Result<Model> {
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| {
-        Error::invalid(format!("this is not a whole safetensors file ({e}); if it was copied or downloaded, fetch it again"))
-    })?;
-    let tensors = SafeTensors::deserialize(bytes)
-        .map_err(|e| Error::invalid(format!("the file is damaged or cut short ({e}); if it was copied or downloaded, fetch it again")))?;
+    let damaged = |e: safetensors::SafeTensorError| {
+        Error::invalid(format!(
+            "this is no safetensors file, or one that is damaged or cut short ({e}); fetch it again"
+        ))
+    };
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
     let text = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| {
         Error::invalid("a safetensors file, but not a Hypersine model; `hypersine import` turns a checkpoint into one")
     })?;
     let described = |e: serde_json::Error| Error::invalid(format!("the model's description cannot be read ({e})"));
     let VersionOnly { version } = serde_json::from_str(text).map_err(described)?;
     if version > VERSION {
-        return Err(Error::invalid(format!("written by a newer Hypersine (file version {version}, this program reads up to {VERSION}); update it")));
+        return Err(Error::invalid(format!(
+            "written by a newer Hypersine (file version {version}, this program reads up to {VERSION}); update it"
+        )));
     }
     let document: Document = serde_json::from_str(text).map_err(described)?;
     build(document, &tensors)
@@ -119,8 +125,9 @@ fn build(document: Document, tensors: &SafeTensors<'_>) -> Result<Model> {
         return Err(Error::invalid(format!("{} heads for an INR of {} layers", document.heads.len(), shapes.len())));
     }
     let generated = |name: &str, trunk: usize, numbers: usize| {
-        let entry: &Trunk<f32> =
-            trunks.get(trunk).ok_or_else(|| Error::invalid(format!("head '{name}' reads trunk {trunk}; there are {}", trunks.len())))?;
+        let entry: &Trunk<f32> = trunks
+            .get(trunk)
+            .ok_or_else(|| Error::invalid(format!("head '{name}' reads trunk {trunk}; there are {}", trunks.len())))?;
         let map = dense(tensors, &format!("head.{name}.map"), numbers, entry.features(document.latent_dim))?;
         Ok::<_, Error>(heads::Generated { trunk, map })
     };
@@ -165,7 +172,10 @@ fn dense(tensors: &SafeTensors<'_>, name: &str, outputs: usize, inputs: usize) -
 fn numbers(tensors: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
     let view = tensors.tensor(name).map_err(|_| Error::invalid(format!("tensor '{name}' is missing from the file")))?;
     if view.shape() != shape {
-        return Err(Error::invalid(format!("tensor '{name}' has shape {:?}; the model's description needs {shape:?}", view.shape())));
+        return Err(Error::invalid(format!(
+            "tensor '{name}' has shape {:?}; the model's description needs {shape:?}",
+            view.shape()
+        )));
     }
     decode(name, view.dtype(), view.data())
 }
@@ -175,13 +185,20 @@ pub(super) fn decode(name: &str, dtype: Dtype, data: &[u8]) -> Result<Vec<f32>> 
     fn each<const N: usize>(data: &[u8], convert: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         data.as_chunks::<N>().0.iter().map(|&c| convert(c)).collect()
     }
-    #[expect(clippy::cast_possible_truncation, reason = "f32 is the engine's storage type; f64 files are rounded to it")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "f32 is the engine's storage type; f64 files are rounded to it"
+    )]
     Ok(match dtype {
         Dtype::F32 => each(data, f32::from_le_bytes),
         Dtype::F16 => each(data, |c| f16::from_le_bytes(c).to_f32()),
         Dtype::BF16 => each(data, |c| bf16::from_le_bytes(c).to_f32()),
         Dtype::F64 => each(data, |c| f64::from_le_bytes(c) as f32),
-        other => return Err(Error::invalid(format!("tensor '{name}' holds {other:?} numbers; F16, BF16, F32 and F64 are understood"))),
+        other => {
+            return Err(Error::invalid(format!(
+                "tensor '{name}' holds {other:?} numbers; F16, BF16, F32 and F64 are understood"
+            )));
+        }
     })
 }
 
@@ -241,10 +258,13 @@ pub fn to_bytes(model: &Model, precision: Precision) -> Result<Vec<u8>> {
         values: model.values,
         provenance: model.provenance.clone(),
     };
-    let text = serde_json::to_string(&document).map_err(|e| Error::invalid(format!("the description cannot be written ({e})")))?;
+    let text = serde_json::to_string(&document)
+        .map_err(|e| Error::invalid(format!("the description cannot be written ({e})")))?;
 
-    let encoded: Vec<(String, Vec<usize>, Vec<u8>)> =
-        tensors.into_iter().map(|(name, shape, values)| encode(&name, values, precision).map(|b| (name, shape, b))).collect::<Result<_>>()?;
+    let encoded: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
+        .into_iter()
+        .map(|(name, shape, values)| encode(&name, values, precision).map(|b| (name, shape, b)))
+        .collect::<Result<_>>()?;
     let dtype = match precision {
         Precision::F32 => Dtype::F32,
         Precision::F16 => Dtype::F16,
@@ -263,7 +283,9 @@ fn encode(name: &str, values: &[f32], precision: Precision) -> Result<Vec<u8>> {
         Precision::F16 => {
             let halves: Vec<f16> = values.iter().map(|&v| f16::from_f32(v)).collect();
             if halves.iter().any(|h| !h.is_finite()) {
-                return Err(Error::invalid(format!("tensor '{name}' holds numbers too large for f16; write f32 instead")));
+                return Err(Error::invalid(format!(
+                    "tensor '{name}' holds numbers too large for f16; write f32 instead"
+                )));
             }
             Ok(halves.iter().flat_map(|h| h.to_le_bytes()).collect())
         }

@@ -7,7 +7,7 @@ use crate::math::{Matrix, MatrixMut, Real, add_product};
 use crate::{Error, Result};
 
 /// Widest trunk or latent that is accepted.
-pub const MAX_FEATURES: usize = 8192;
+pub(super) const MAX_FEATURES: usize = 8192;
 
 /// An affine map `y = W x + b` with `W` stored row-major as `[outputs, inputs]`, as PyTorch does.
 #[derive(Clone, Debug, PartialEq)]
@@ -211,7 +211,10 @@ impl<T: Real> Hypernetwork<T> {
     /// Checks every shape against the INR's, and every number.
     pub(super) fn validate(&self, inr: &Inr) -> Result<()> {
         if self.latent_dim > MAX_FEATURES {
-            return Err(Error::invalid(format!("latents of {} entries; at most {MAX_FEATURES} are supported", self.latent_dim)));
+            return Err(Error::invalid(format!(
+                "latents of {} entries; at most {MAX_FEATURES} are supported",
+                self.latent_dim
+            )));
         }
         let mut widths = Vec::new();
         for (t, trunk) in self.trunks.iter().enumerate() {

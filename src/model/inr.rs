@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 /// Largest number of coordinates a point may have.
-pub const MAX_INPUTS: usize = 4;
+pub(super) const MAX_INPUTS: usize = 4;
 /// Largest number of values at a point.
-pub const MAX_OUTPUTS: usize = 16;
+pub(super) const MAX_OUTPUTS: usize = 16;
 /// Largest layer width.
-pub const MAX_WIDTH: usize = 512;
+pub(super) const MAX_WIDTH: usize = 512;
 /// Largest number of activated layers.
-pub const MAX_DEPTH: usize = 16;
+pub(super) const MAX_DEPTH: usize = 16;
 
 /// What a hidden layer does with `u = W x + b`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub const MAX_DEPTH: usize = 16;
 pub enum Activation {
     /// `sin(omega u)` (Sitzmann et al. 2020).
     Sine {
-        /// The frequency factor, SIREN's omega_0.
+        /// The frequency factor, SIREN's `omega_0`.
         omega: f32,
     },
 }

@@ -17,7 +17,11 @@ impl LatentTable {
     pub fn new(names: Vec<String>, values: Vec<f32>) -> Result<Self> {
         let uneven = if names.is_empty() { !values.is_empty() } else { !values.len().is_multiple_of(names.len()) };
         if uneven {
-            return Err(Error::invalid(format!("{} names do not fit a latent table of {} numbers", names.len(), values.len())));
+            return Err(Error::invalid(format!(
+                "{} names do not fit a latent table of {} numbers",
+                names.len(),
+                values.len()
+            )));
         }
         Ok(Self { names, values })
     }
@@ -69,19 +73,32 @@ impl LatentTable {
             if row < self.len() {
                 return Ok(row);
             }
-            return Err(Error::invalid(format!("there is no latent {row}: the model has {} (0 to {})", self.len(), self.len().saturating_sub(1))));
+            return Err(Error::invalid(format!(
+                "there is no latent {row}: the model has {} (0 to {})",
+                self.len(),
+                self.len().saturating_sub(1)
+            )));
         }
-        let nearest = self.names.iter().max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
+        // Fewest typing errors first; among those, the one that starts most alike.
+        let errors = |name: &String| strsim::damerau_levenshtein(name, key);
+        let alike = |name: &String| strsim::jaro_winkler(name, key);
+        let nearest = self.names.iter().min_by(|a, b| errors(a).cmp(&errors(b)).then(alike(b).total_cmp(&alike(a))));
         let advice = nearest.map_or_else(|| "the model has no latents".to_owned(), |n| format!("did you mean '{n}'?"));
         Err(Error::invalid(format!("there is no latent named '{key}'; {advice}")))
     }
 
     pub(super) fn validate(&self, dim: usize) -> Result<()> {
         if !self.is_empty() && self.dim() != dim {
-            return Err(Error::invalid(format!("the latents have {} entries; the hypernetwork takes {dim}", self.dim())));
+            return Err(Error::invalid(format!(
+                "the latents have {} entries; the hypernetwork takes {dim}",
+                self.dim()
+            )));
         }
         match self.values.iter().position(|v| !v.is_finite()) {
-            Some(i) => Err(Error::invalid(format!("latent '{}' holds a number that is not finite", self.names[i / dim.max(1)]))),
+            Some(i) => Err(Error::invalid(format!(
+                "latent '{}' holds a number that is not finite",
+                self.names[i / dim.max(1)]
+            ))),
             None => Ok(()),
         }
     }

@@ -62,6 +62,18 @@ impl ValueRange {
         (value - self.low) / (self.high - self.low)
     }
 
+    /// The value as an 8-bit display code, clipped.
+    pub fn to_byte(self, value: f32) -> u8 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to 0..=255; NaN becomes 0"
+        )]
+        {
+            (self.unit(value).clamp(0.0, 1.0) * 255.0).round() as u8
+        }
+    }
+
     /// The inverse of [`ValueRange::unit`].
     pub fn from_unit(self, unit: f32) -> f32 {
         self.low + unit * (self.high - self.low)

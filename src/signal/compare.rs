@@ -7,7 +7,10 @@ fn check(a: &Picture, b: &Picture) -> Result<()> {
     if (a.width, a.height, a.channels) == (b.width, b.height, b.channels) {
         return Ok(());
     }
-    Err(Error::invalid(format!("pictures of {}x{}x{} and {}x{}x{} cannot be compared", a.width, a.height, a.channels, b.width, b.height, b.channels)))
+    Err(Error::invalid(format!(
+        "pictures of {}x{}x{} and {}x{}x{} cannot be compared",
+        a.width, a.height, a.channels, b.width, b.height, b.channels
+    )))
 }
 
 /// Both pictures' values clipped to the range, as f64.
@@ -40,13 +43,16 @@ pub fn ssim(prediction: &Picture, truth: &Picture) -> Result<Option<f64>> {
     if width <= 2 * RADIUS || height <= 2 * RADIUS {
         return Ok(None);
     }
-    let window: Vec<f64> = (0..=2 * RADIUS).map(|i| (-(i as f64 - RADIUS as f64).powi(2) / (2.0 * 1.5 * 1.5)).exp()).collect();
+    let window: Vec<f64> =
+        (0..=2 * RADIUS).map(|i| (-(i as f64 - RADIUS as f64).powi(2) / (2.0 * 1.5 * 1.5)).exp()).collect();
     let total: f64 = window.iter().sum();
     let window: Vec<f64> = window.iter().map(|w| w / total).collect();
     // A separable filter over the pixels whose window lies inside.
     let blur = |image: &[f64]| -> Vec<f64> {
         let (w, h) = (width - 2 * RADIUS, height - 2 * RADIUS);
-        let rows: Vec<f64> = (0..height * w).map(|i| window.iter().enumerate().map(|(d, g)| g * image[i / w * width + i % w + d]).sum()).collect();
+        let rows: Vec<f64> = (0..height * w)
+            .map(|i| window.iter().enumerate().map(|(d, g)| g * image[i / w * width + i % w + d]).sum())
+            .collect();
         (0..h * w).map(|i| window.iter().enumerate().map(|(d, g)| g * rows[(i / w + d) * w + i % w]).sum()).collect()
     };
     let peak = f64::from(truth.range.high - truth.range.low);
@@ -61,7 +67,8 @@ pub fn ssim(prediction: &Picture, truth: &Picture) -> Result<Option<f64>> {
         let (aa, bb, ab) = (blur(&product(&a, &a)), blur(&product(&b, &b)), blur(&product(&a, &b)));
         for i in 0..ma.len() {
             let (va, vb, cov) = (aa[i] - ma[i] * ma[i], bb[i] - mb[i] * mb[i], ab[i] - ma[i] * mb[i]);
-            sum += (2.0 * ma[i] * mb[i] + c1) * (2.0 * cov + c2) / ((ma[i] * ma[i] + mb[i] * mb[i] + c1) * (va + vb + c2));
+            sum +=
+                (2.0 * ma[i] * mb[i] + c1) * (2.0 * cov + c2) / ((ma[i] * ma[i] + mb[i] * mb[i] + c1) * (va + vb + c2));
         }
         count += ma.len();
     }

@@ -30,7 +30,8 @@ impl Picture {
     /// Where the file cannot be read or is no picture.
     pub fn load(path: &Path, channels: usize, range: ValueRange) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        let image = image::load_from_memory(&bytes).map_err(|e| Error::file(path, format!("not a picture that can be read ({e})")))?;
+        let image = image::load_from_memory(&bytes)
+            .map_err(|e| Error::file(path, format!("not a picture that can be read ({e})")))?;
         let (width, height) = (image.width(), image.height());
         let opaque = || if image.color().has_alpha() { on_white(&image) } else { image.clone() };
         let unit = match channels {
@@ -46,7 +47,7 @@ impl Picture {
 
     /// Values as 8-bit display codes, clipped.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.values.iter().map(|&v| byte(self.range, v)).collect()
+        self.values.iter().map(|&v| self.range.to_byte(v)).collect()
     }
 
     /// Writes a PNG of 8 bits (display-referred, clipped) or an EXR of 32-bit floats (linear light, the sRGB
@@ -101,18 +102,17 @@ fn no_picture(channels: usize) -> Error {
     Error::invalid(format!("{channels} channels are no picture: 1 to 4 can be written"))
 }
 
-fn byte(range: ValueRange, value: f32) -> u8 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=255; NaN becomes 0")]
-    {
-        (range.unit(value).clamp(0.0, 1.0) * 255.0).round() as u8
-    }
-}
-
 fn on_white(image: &DynamicImage) -> DynamicImage {
     let mut rgba = image.to_rgba32f();
     for pixel in rgba.pixels_mut() {
         let [r, g, b, a] = pixel.0;
-        pixel.0 = [r, g, b].map(|c| c * a + 1.0 - a).into_iter().chain([1.0]).collect::<Vec<_>>().try_into().expect("three and one are four");
+        pixel.0 = [r, g, b]
+            .map(|c| c * a + 1.0 - a)
+            .into_iter()
+            .chain([1.0])
+            .collect::<Vec<_>>()
+            .try_into()
+            .expect("three and one are four");
     }
     DynamicImage::ImageRgba32F(rgba)
 }
@@ -134,7 +134,9 @@ fn save_png(path: &Path, width: u32, height: u32, channels: usize, bytes: &[u8])
         n => return Err(no_picture(n)),
     };
     output::write_atomically(path, |file| {
-        image::codecs::png::PngEncoder::new(file).write_image(bytes, width, height, colour).map_err(std::io::Error::other)
+        image::codecs::png::PngEncoder::new(file)
+            .write_image(bytes, width, height, colour)
+            .map_err(std::io::Error::other)
     })
 }
 
@@ -155,13 +157,27 @@ impl Sheet {
     /// # Errors
     /// Where it would be empty, or too large for a PNG.
     pub fn new(count: usize, width: u32, height: u32, channels: usize, range: ValueRange) -> Result<Self> {
-        let too_large = || Error::invalid(format!("a contact sheet of {count} pictures of {width}x{height} pixels is too large; choose a smaller --size"));
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the root of a count is small; u32 by the check below")]
-        let columns = ((count as f64 * f64::from(height) / f64::from(width)).sqrt().ceil() as usize).clamp(1, count.max(1));
+        let too_large = || {
+            Error::invalid(format!(
+                "a contact sheet of {count} pictures of {width}x{height} pixels is too large; choose a smaller --size"
+            ))
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the root of a count is small; u32 by the check below"
+        )]
+        let columns =
+            ((count as f64 * f64::from(height) / f64::from(width)).sqrt().ceil() as usize).clamp(1, count.max(1));
         let rows = count.div_ceil(columns);
-        let side = |n: usize, cell: u32| u32::try_from(n).ok().and_then(|n| n.checked_mul(cell)).filter(|&s| s > 0 && s <= 1 << 16);
+        let side = |n: usize, cell: u32| {
+            u32::try_from(n).ok().and_then(|n| n.checked_mul(cell)).filter(|&s| s > 0 && s <= 1 << 16)
+        };
         let size = [side(columns, width).ok_or_else(too_large)?, side(rows, height).ok_or_else(too_large)?];
-        let bytes = (size[0] as usize).checked_mul(size[1] as usize).and_then(|n| n.checked_mul(channels)).ok_or_else(too_large)?;
+        let bytes = (size[0] as usize)
+            .checked_mul(size[1] as usize)
+            .and_then(|n| n.checked_mul(channels))
+            .ok_or_else(too_large)?;
         let columns = u32::try_from(columns).map_err(|_| too_large())?;
         Ok(Self { cell: [width, height], columns, size, channels, range, bytes: vec![255; bytes] })
     }
@@ -182,7 +198,7 @@ impl Sheet {
             let (x, y) = ((first + p) % width, (first + p) / width);
             let at = ((row * height + y) * self.size[0] as usize + column * width + x) * self.channels;
             for (to, &v) in self.bytes[at..at + self.channels].iter_mut().zip(pixel) {
-                *to = byte(self.range, v);
+                *to = self.range.to_byte(v);
             }
         }
     }

@@ -32,7 +32,11 @@ impl<T: Real> Generated<T> {
 
     fn validate(&self, name: &str, numbers: usize, trunk_widths: &[usize]) -> Result<()> {
         let Some(&width) = trunk_widths.get(self.trunk) else {
-            return Err(Error::invalid(format!("head '{name}' reads trunk {}; there are {}", self.trunk, trunk_widths.len())));
+            return Err(Error::invalid(format!(
+                "head '{name}' reads trunk {}; there are {}",
+                self.trunk,
+                trunk_widths.len()
+            )));
         };
         if self.map.outputs != numbers || self.map.inputs != width {
             return Err(Error::invalid(format!(
@@ -45,7 +49,14 @@ impl<T: Real> Generated<T> {
 }
 
 impl<T: Real> Linear<T> {
-    pub(super) fn materialise(&self, shape: &LayerShape, batch: usize, features: &Features<T>, theta: &mut [T], stride: usize) {
+    pub(super) fn materialise(
+        &self,
+        shape: &LayerShape,
+        batch: usize,
+        features: &Features<T>,
+        theta: &mut [T],
+        stride: usize,
+    ) {
         self.weight.materialise(batch, features, theta, stride);
         self.bias.materialise(batch, features, &mut theta[shape.weights()..], stride);
     }

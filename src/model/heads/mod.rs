@@ -49,7 +49,14 @@ impl<T: Real> Head<T> {
 
     /// The CPU twin of generation: writes this layer's weights `[out, in]`, then its biases, to the
     /// start of each latent's row of `theta` (rows of `stride` numbers).
-    pub(super) fn materialise(&self, shape: &LayerShape, batch: usize, features: &Features<T>, theta: &mut [T], stride: usize) {
+    pub(super) fn materialise(
+        &self,
+        shape: &LayerShape,
+        batch: usize,
+        features: &Features<T>,
+        theta: &mut [T],
+        stride: usize,
+    ) {
         match self {
             Self::Linear(h) => h.materialise(shape, batch, features, theta, stride),
             Self::Shared(h) => h.materialise(shape, batch, theta, stride),

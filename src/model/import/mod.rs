@@ -32,9 +32,9 @@ pub struct Conventions {
     pub coordinates: Coordinates,
     /// What the outputs span.
     pub values: ValueRange,
-    /// omega_0 of the first layer.
+    /// `omega_0` of the first layer.
     pub first_omega: f32,
-    /// omega_0 of the other sine layers.
+    /// `omega_0` of the other sine layers.
     pub omega: f32,
     /// Names of the latents, in the order of the table's rows; None names them 0, 1, ...
     pub names: Option<Vec<String>>,
@@ -42,7 +42,13 @@ pub struct Conventions {
 
 impl Default for Conventions {
     fn default() -> Self {
-        Self { coordinates: Coordinates::default(), values: ValueRange::default(), first_omega: 30.0, omega: 30.0, names: None }
+        Self {
+            coordinates: Coordinates::default(),
+            values: ValueRange::default(),
+            first_omega: 30.0,
+            omega: 30.0,
+            names: None,
+        }
     }
 }
 
@@ -80,11 +86,15 @@ pub fn from_bytes(bytes: &[u8]) -> Result<StateDict> {
 }
 
 fn read_safetensors(bytes: &[u8]) -> Result<StateDict> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(|e| Error::invalid(format!("the safetensors file is damaged or cut short ({e})")))?;
+    let tensors = SafeTensors::deserialize(bytes)
+        .map_err(|e| Error::invalid(format!("the safetensors file is damaged or cut short ({e})")))?;
     let mut state = StateDict::new();
     for (name, view) in tensors.tensors() {
         // Counters and masks are of no use to an INR.
-        if matches!(view.dtype(), safetensors::Dtype::F16 | safetensors::Dtype::BF16 | safetensors::Dtype::F32 | safetensors::Dtype::F64) {
+        if matches!(
+            view.dtype(),
+            safetensors::Dtype::F16 | safetensors::Dtype::BF16 | safetensors::Dtype::F32 | safetensors::Dtype::F64
+        ) {
             let data = file::decode(&name, view.dtype(), view.data())?;
             state.insert(name, Tensor { shape: view.shape().to_vec(), data });
         }

@@ -2,7 +2,7 @@
 //!
 //! Only the opcodes that PyTorch's own `torch.save` of tensors and plain containers writes are known.
 //! A pickle names what it wants called (`GLOBAL`); every name is recorded and compared with a short list by
-//! the caller ([`super::pth`]), and no name is ever executed. Reference: CPython's `pickletools`.
+//! the caller ([`super::pth`]), and no name is ever executed. Reference: `CPython`'s `pickletools`.
 
 use crate::{Error, Result};
 
@@ -79,7 +79,8 @@ impl Value {
 
 impl<'a> Machine<'a> {
     fn take(&mut self, n: usize) -> Result<&'a [u8]> {
-        let end = self.at.checked_add(n).filter(|&e| e <= self.bytes.len()).ok_or_else(|| damaged("it ends too early"))?;
+        let end =
+            self.at.checked_add(n).filter(|&e| e <= self.bytes.len()).ok_or_else(|| damaged("it ends too early"))?;
         let part = &self.bytes[self.at..end];
         self.at = end;
         Ok(part)
@@ -101,7 +102,8 @@ impl<'a> Machine<'a> {
     }
 
     fn line(&mut self) -> Result<String> {
-        let n = self.bytes[self.at..].iter().position(|&b| b == b'\n').ok_or_else(|| damaged("a line without an end"))?;
+        let n =
+            self.bytes[self.at..].iter().position(|&b| b == b'\n').ok_or_else(|| damaged("a line without an end"))?;
         let text = self.text(n)?;
         self.at += 1;
         Ok(text)
@@ -223,7 +225,9 @@ impl<'a> Machine<'a> {
                 }
                 // The stack and the memo.
                 b'(' => self.stack.push(Item::Mark),
-                b'0' => drop(self.pop()?),
+                // Dropped: a value no longer wanted, or the state of an object (PyTorch sets `_metadata` on
+                // OrderedDicts), which is not needed.
+                b'0' | b'b' => drop(self.pop()?),
                 b'1' => drop(self.pop_to_mark()?),
                 b'2' => {
                     let value = self.top()?.clone();
@@ -351,8 +355,6 @@ impl<'a> Machine<'a> {
                     (Value::Tuple(arguments), Value::Global(name)) => self.push(Value::Call(name, arguments)),
                     _ => return Err(damaged("a call of what is no name")),
                 },
-                // State of an object: PyTorch sets attributes (`_metadata`) on OrderedDicts. Not needed.
-                b'b' => drop(self.pop()?),
                 b'Q' => {
                     let id = self.pop()?;
                     self.push(Value::Persistent(Box::new(id)));

@@ -56,7 +56,10 @@ impl Element {
         fn at<const N: usize>(data: &[u8], i: usize) -> Option<[u8; N]> {
             data.get(i * N..(i + 1) * N).and_then(|c| c.try_into().ok())
         }
-        #[expect(clippy::cast_possible_truncation, reason = "f32 is the engine's storage type; f64 files are rounded to it")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "f32 is the engine's storage type; f64 files are rounded to it"
+        )]
         match self {
             Self::F16 => at(data, i).map(|c| f16::from_le_bytes(c).to_f32()),
             Self::BF16 => at(data, i).map(|c| bf16::from_le_bytes(c).to_f32()),
@@ -71,7 +74,11 @@ impl Element {
 fn allowed(name: &str) -> bool {
     matches!(
         name,
-        "collections.OrderedDict" | "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor" | "torch._utils._rebuild_parameter" | "torch.Size"
+        "collections.OrderedDict"
+            | "torch._utils._rebuild_tensor_v2"
+            | "torch._utils._rebuild_tensor"
+            | "torch._utils._rebuild_parameter"
+            | "torch.Size"
     ) || Element::of_storage(name).is_some()
 }
 
@@ -90,7 +97,9 @@ fn damaged(what: &str) -> Error {
 
 /// Reads the zip container.
 pub(super) fn read_zip(bytes: &[u8]) -> Result<StateDict> {
-    let broken = |e: &dyn std::fmt::Display| Error::invalid(format!("the checkpoint's zip archive is damaged or cut short ({e})"));
+    let broken = |e: &dyn std::fmt::Display| {
+        Error::invalid(format!("the checkpoint's zip archive is damaged or cut short ({e})"))
+    };
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| broken(&e))?;
     let listing = archive
         .file_names()
@@ -147,7 +156,8 @@ pub(super) fn read_legacy(bytes: &[u8]) -> Result<StateDict> {
             return Err(damaged("a storage key is not text"));
         };
         let &element = elements.get(key.as_str()).ok_or_else(|| damaged("a storage that no tensor names"))?;
-        let head: [u8; 8] = bytes.get(at..at + 8).and_then(|c| c.try_into().ok()).ok_or_else(|| damaged("a storage is missing"))?;
+        let head: [u8; 8] =
+            bytes.get(at..at + 8).and_then(|c| c.try_into().ok()).ok_or_else(|| damaged("a storage is missing"))?;
         let length = usize::try_from(u64::from_le_bytes(head)).ok().and_then(|n| n.checked_mul(element.bytes()));
         let end = length.and_then(|n| n.checked_add(at + 8)).filter(|&e| e <= bytes.len());
         let end = end.ok_or_else(|| damaged("a storage ends too early"))?;
@@ -168,7 +178,8 @@ fn insert(state: &mut StateDict, name: String, tensor: &Description, data: &[u8]
         return Ok(());
     }
     let count = tensor.shape.iter().try_fold(1_usize, |n, &s| n.checked_mul(s)).filter(|&n| n <= MAX_ELEMENTS);
-    let count = count.ok_or_else(|| Error::invalid(format!("tensor '{name}' claims an absurd shape {:?}", tensor.shape)))?;
+    let count =
+        count.ok_or_else(|| Error::invalid(format!("tensor '{name}' claims an absurd shape {:?}", tensor.shape)))?;
     // Strides of 0 may repeat numbers, but a weight is never much larger than its storage.
     if count > data.len() / tensor.element.bytes() {
         return Err(damaged(&format!("tensor '{name}' is larger than its storage")));
@@ -176,8 +187,13 @@ fn insert(state: &mut StateDict, name: String, tensor: &Description, data: &[u8]
     let mut numbers = Vec::with_capacity(count);
     let mut index = vec![0_usize; tensor.shape.len()];
     for _ in 0..count {
-        let i = index.iter().zip(&tensor.strides).try_fold(tensor.offset, |at, (i, s)| i.checked_mul(*s).and_then(|d| at.checked_add(d)));
-        let number = i.and_then(|i| tensor.element.get(data, i)).ok_or_else(|| damaged(&format!("tensor '{name}' leaves its storage")))?;
+        let i = index
+            .iter()
+            .zip(&tensor.strides)
+            .try_fold(tensor.offset, |at, (i, s)| i.checked_mul(*s).and_then(|d| at.checked_add(d)));
+        let number = i
+            .and_then(|i| tensor.element.get(data, i))
+            .ok_or_else(|| damaged(&format!("tensor '{name}' leaves its storage")))?;
         numbers.push(number);
         for (i, &n) in index.iter_mut().zip(&tensor.shape).rev() {
             *i += 1;
@@ -191,7 +207,7 @@ fn insert(state: &mut StateDict, name: String, tensor: &Description, data: &[u8]
     Ok(())
 }
 
-/// All tensors of a checkpoint: of the state_dict itself, or of one inside a training checkpoint
+/// All tensors of a checkpoint: of the `state_dict` itself, or of one inside a training checkpoint
 /// (`{'model': state_dict, 'optimizer': ..}` and the like).
 fn describe(root: &Value) -> Result<Vec<(String, Description)>> {
     let mut found = Vec::new();
@@ -234,7 +250,9 @@ fn collect(value: &Value, prefix: &str, found: &mut Vec<(String, Description)>) 
                     collect(tensor, prefix, found)?;
                 }
             }
-            "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor" => found.push((prefix.to_owned(), tensor(arguments)?)),
+            "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor" => {
+                found.push((prefix.to_owned(), tensor(arguments)?));
+            }
             _ => {}
         },
         _ => {}
@@ -254,7 +272,8 @@ fn tensor(arguments: &[Value]) -> Result<Description> {
     let [Value::Text(_), Value::Global(class), Value::Text(key), ..] = &storage[..] else {
         return Err(damaged("a storage without its description"));
     };
-    let element = Element::of_storage(class).ok_or_else(|| Error::invalid(format!("storages of class '{class}' are not understood")))?;
+    let element = Element::of_storage(class)
+        .ok_or_else(|| Error::invalid(format!("storages of class '{class}' are not understood")))?;
     let sizes = |value: &Value| -> Result<Vec<usize>> {
         let items = match value {
             Value::Tuple(items) => items,

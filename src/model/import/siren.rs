@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use super::{Conventions, StateDict, Tensor};
-use crate::model::{Activation, Dense, Head, HiddenLayer, Hypernetwork, Inr, LatentTable, Model, Trunk, TrunkActivation, heads};
+use crate::model::{
+    Activation, Dense, Head, HiddenLayer, Hypernetwork, Inr, LatentTable, Model, Trunk, TrunkActivation, heads,
+};
 use crate::{Error, Result};
 
 /// Names under which a latent table is found.
@@ -27,7 +29,10 @@ pub(super) fn build(mut state: StateDict, conventions: &Conventions, source: &st
     let latents = match latents {
         Some(table) => {
             let [rows, _] = table.shape[..] else {
-                return Err(Error::invalid(format!("the latent table has shape {:?}; it should be [latents, entries]", table.shape)));
+                return Err(Error::invalid(format!(
+                    "the latent table has shape {:?}; it should be [latents, entries]",
+                    table.shape
+                )));
             };
             let names = conventions.names.clone().unwrap_or_else(|| (0..rows).map(|i| i.to_string()).collect());
             if names.len() != rows {
@@ -68,12 +73,15 @@ fn dense(state: &StateDict, name: &str) -> Result<Dense<f32>> {
     let (outputs, inputs, weight) = matrix(state, &format!("{name}.weight"))?;
     let bias = get(state, &format!("{name}.bias"))?.data.clone();
     if outputs == 0 || inputs == 0 || bias.len() != outputs {
-        return Err(Error::invalid(format!("'{name}' is [{outputs}, {inputs}] with {} biases; they do not fit", bias.len())));
+        return Err(Error::invalid(format!(
+            "'{name}' is [{outputs}, {inputs}] with {} biases; they do not fit",
+            bias.len()
+        )));
     }
     Ok(Dense { outputs, inputs, weight, bias })
 }
 
-/// The prefix before `{infix}0{suffix}` in some key, e.g. `net.net.` of `net.net.0.0.weight`.
+/// The shortest prefix before `ending` in some key, e.g. `net.net.` of `net.net.0.0.weight`.
 fn prefix_of(state: &StateDict, ending: &str) -> Option<String> {
     state.keys().filter_map(|k| k.strip_suffix(ending)).min_by_key(|p| p.len()).map(str::to_owned)
 }
@@ -84,9 +92,9 @@ fn plain(state: &StateDict) -> Result<Layers> {
         let some: Vec<&str> = state.keys().take(4).map(String::as_str).collect();
         Error::invalid(format!("the layout is not known: no SIREN layers among tensors like '{}'", some.join("', '")))
     };
-    let (prefix, wrapper) = ["0.0.weight", "0.linear.weight", "0.weight"]
+    let (prefix, wrapper) = [("0.0.weight", "0."), ("0.linear.weight", "linear."), ("0.weight", "")]
         .iter()
-        .find_map(|ending| prefix_of(state, ending).map(|p| (p, ending.trim_start_matches("0.").trim_end_matches("weight"))))
+        .find_map(|(ending, wrapper)| prefix_of(state, ending).map(|p| (p, wrapper)))
         .ok_or_else(unknown)?;
     let mut layers = Vec::new();
     let mut shared = Vec::new();
@@ -138,7 +146,10 @@ fn hypernetwork(state: &StateDict) -> Result<Layers> {
     while let (Some(weight), Some(bias)) = (rest.next(), rest.next()) {
         let (numbers, outputs) = (weight.map.outputs, bias.map.outputs);
         if !numbers.is_multiple_of(outputs) {
-            return Err(Error::invalid(format!("layer {}: {numbers} generated weights do not fit {outputs} biases", layers.len())));
+            return Err(Error::invalid(format!(
+                "layer {}: {numbers} generated weights do not fit {outputs} biases",
+                layers.len()
+            )));
         }
         layers.push((outputs, numbers / outputs));
         layer_heads.push(Head::Linear(heads::Linear { weight, bias }));
@@ -154,7 +165,12 @@ fn check_chain(layers: &[(usize, usize)]) -> Result<()> {
     }
     for (l, pair) in layers.windows(2).enumerate() {
         if pair[1].1 != pair[0].0 {
-            return Err(Error::invalid(format!("layer {} takes {} inputs, but layer {l} gives {}", l + 1, pair[1].1, pair[0].0)));
+            return Err(Error::invalid(format!(
+                "layer {} takes {} inputs, but layer {l} gives {}",
+                l + 1,
+                pair[1].1,
+                pair[0].0
+            )));
         }
     }
     Ok(())

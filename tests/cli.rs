@@ -1,0 +1,285 @@
+//! The program as a person runs it: good commands, and bad input that gets one clear sentence, exit 1 and
+//! nothing written.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use common::fixture;
+use hypersine::model::file::{self, Precision};
+use hypersine::model::{self, Head};
+
+fn hypersine(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hypersine"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
+        .output()
+        .unwrap()
+}
+
+fn ok(folder: &Path, arguments: &[&str]) -> String {
+    let out = hypersine(folder, arguments);
+    assert!(out.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).unwrap()
+}
+
+fn json(folder: &Path, arguments: &[&str]) -> serde_json::Value {
+    serde_json::from_str(&ok(folder, &[arguments, &["--json"]].concat())).unwrap()
+}
+
+/// Runs a command that must fail with status 1, one sentence on stderr that holds every one of `words`, and no
+/// new file in the folder.
+fn fails(folder: &Path, arguments: &[&str], words: &[&str]) {
+    let list = || {
+        let mut names: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+        names.sort();
+        names
+    };
+    let before = list();
+    let out = hypersine(folder, arguments);
+    let stderr = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(1), "{arguments:?}: {stderr}");
+    let lines: Vec<&str> = stderr.lines().filter(|l| !l.starts_with("warn:")).collect();
+    assert_eq!(lines.len(), 1, "{arguments:?} should give one sentence: {stderr}");
+    for word in words {
+        assert!(lines[0].contains(word), "{arguments:?} should speak of '{word}': {stderr}");
+    }
+    assert!(!lines[0].contains("panicked"), "{stderr}");
+    assert_eq!(before, list(), "{arguments:?} left a file behind");
+}
+
+#[test]
+fn render_writes_what_was_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let cpu = ["--device", "cpu"];
+    ok(dir.path(), &[&["render", "@emoji", "--latent", "alien", "--size", "40x30", "-o", "a.png"], &cpu[..]].concat());
+    let picture = image::open(dir.path().join("a.png")).unwrap().to_rgb8();
+    assert_eq!(picture.dimensions(), (40, 30));
+    // The alien's face is green where its forehead is, and the corner is white.
+    let [r, g, b] = picture.get_pixel(20, 6).0;
+    assert!(g > r && g > b, "{r} {g} {b}");
+    assert!(picture.get_pixel(0, 0).0.iter().all(|&c| c > 240));
+
+    // The lower right quarter at twice the density is the same picture.
+    ok(dir.path(), &[&["render", "@emoji", "--latent", "alien", "--size", "64", "-o", "whole.png"], &cpu[..]].concat());
+    ok(
+        dir.path(),
+        &[
+            &["render", "@emoji", "--latent", "alien", "--size", "32", "--region", "0,0,1,1", "-o", "part.png"],
+            &cpu[..],
+        ]
+        .concat(),
+    );
+    let whole = image::open(dir.path().join("whole.png")).unwrap().to_rgb8();
+    let part = image::open(dir.path().join("part.png")).unwrap().to_rgb8();
+    assert!(part.enumerate_pixels().all(|(x, y, p)| p == whole.get_pixel(32 + x, 32 + y)));
+
+    ok(dir.path(), &[&["render", "@emoji", "--latent", "alien", "--size", "64", "-o", "whole.exr"], &cpu[..]].concat());
+    let exr = image::open(dir.path().join("whole.exr")).unwrap().to_rgb32f();
+    let encode = |l: f32| if l <= 0.003_130_8 { l * 12.92 } else { 1.055 * l.powf(1.0 / 2.4) - 0.055 };
+    for (x, y, p) in exr.enumerate_pixels() {
+        for (c, &v) in p.0.iter().enumerate() {
+            let display = encode(v).clamp(0.0, 1.0) * 255.0;
+            assert!((display - f32::from(whole.get_pixel(x, y).0[c])).abs() < 0.51, "linear light in EXR");
+        }
+    }
+}
+
+#[test]
+fn mixes_and_npy_latents() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = model::builtin("emoji").unwrap();
+    let (a, b) = (model.latents.find("cat").unwrap(), model.latents.find("frog").unwrap());
+    let mixed: Vec<f32> =
+        model.latents.get(a).iter().zip(model.latents.get(b)).map(|(a, b)| 0.7 * a + 0.3 * b).collect();
+    let mut npy = b"\x93NUMPY\x01\x00".to_vec();
+    let header = format!("{:<117}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (64,), }");
+    npy.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
+    npy.extend(header.as_bytes());
+    npy.extend(bytemuck::cast_slice::<f32, u8>(&mixed));
+    std::fs::write(dir.path().join("z.npy"), npy).unwrap();
+    ok(
+        dir.path(),
+        &["render", "@emoji", "--latent", "cat", "--mix", "frog:0.3", "--size", "32", "-o", "a.png", "--device", "cpu"],
+    );
+    ok(dir.path(), &["render", "@emoji", "--latent", "z.npy", "--size", "32", "-o", "b.png", "--device", "cpu"]);
+    let read = |name| image::open(dir.path().join(name)).unwrap().to_rgb8();
+    assert!(read("a.png").iter().zip(read("b.png").iter()).all(|(a, b)| a.abs_diff(*b) <= 1));
+    fails(dir.path(), &["render", "@emoji", "--latent", "cat", "--mix", "frog", "-o", "c.png"], &["OTHER:T"]);
+}
+
+#[test]
+fn every_latent_onto_a_sheet_or_into_a_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let sheet = json(dir.path(), &["render", "@emoji", "--all", "--size", "12", "-o", "sheet.png", "--device", "cpu"]);
+    assert_eq!(sheet["pictures"], 256);
+    assert_eq!(image::open(dir.path().join("sheet.png")).unwrap().width(), 192);
+    ok(dir.path(), &["render", "@emoji", "--all", "--size", "12", "-o", "each", "--device", "cpu"]);
+    assert_eq!(std::fs::read_dir(dir.path().join("each")).unwrap().count(), 256);
+    let sheet = image::open(dir.path().join("sheet.png")).unwrap().to_rgb8();
+    let alien = image::open(dir.path().join("each/alien.png")).unwrap().to_rgb8();
+    assert!(alien.enumerate_pixels().all(|(x, y, p)| p == sheet.get_pixel(3 * 12 + x, y)), "alien is number 3");
+}
+
+#[test]
+fn without_a_display_the_bare_command_writes_a_contact_sheet() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = hypersine(dir.path(), &[]);
+    assert!(out.status.success());
+    assert!(String::from_utf8_lossy(&out.stderr).contains("contact sheet"));
+    assert_eq!(image::open(dir.path().join("hypersine.png")).unwrap().width(), 1024);
+    fails(dir.path(), &["view", "@emoji"], &["no display", "render"]);
+}
+
+#[test]
+fn fused_memory_does_not_grow_with_theta() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = |strategy| {
+        let run =
+            ["render", "@emoji", "--all", "--size", "8", "-o", "s.png", "--device", "gpu", "--strategy", strategy];
+        json(dir.path(), &run)["report"].clone()
+    };
+    let get = |report: &serde_json::Value, key: &str| report["memory"][key].as_u64().unwrap();
+    let (fused, written) = (report("fused"), report("materialized"));
+    println!("fused {fused}\nmaterialized {written}");
+    let parts = get(&fused, "model") + get(&fused, "features") + get(&fused, "output");
+    assert!(get(&fused, "peak") <= parts + (1 << 20));
+    assert_eq!(get(&fused, "theta"), 0);
+    assert!(get(&written, "theta") >= 256 * 12_867 * 4);
+}
+
+#[test]
+fn eval_compares_with_the_signals() {
+    let dir = tempfile::tempdir().unwrap();
+    ok(dir.path(), &["render", "@emoji", "--all", "--size", "64", "-o", "truth", "--device", "cpu"]);
+    for (device, strategy) in [("cpu", "auto"), ("gpu", "fused")] {
+        let figures =
+            json(dir.path(), &["eval", "@emoji", "truth/cat.png", "--device", device, "--strategy", strategy]);
+        // The truth is the model's own picture in 8 bits: only the rounding is left, 58.9 dB where it is
+        // uniform, and none at all where the picture is clipped to white.
+        let psnr = figures["mean"]["psnr"].as_f64().unwrap();
+        assert!((58.5..63.0).contains(&psnr), "{psnr}");
+        assert!(figures["mean"]["ssim"].as_f64().unwrap() > 0.99);
+        assert_eq!(figures["signals"][0]["name"], "cat");
+    }
+    std::fs::copy(dir.path().join("truth/cat.png"), dir.path().join("cta.png")).unwrap();
+    fails(dir.path(), &["eval", "@emoji", "cta.png"], &["cta", "did you mean 'cat'"]);
+}
+
+#[test]
+fn import_then_info_and_render() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoint = fixture("hyper_legacy.pth");
+    let checkpoint = checkpoint.to_str().unwrap();
+    std::fs::write(dir.path().join("names.json"), r#"["ape", "bee", "cat"]"#).unwrap();
+    ok(
+        dir.path(),
+        &["import", checkpoint, "--names", "names.json", "--axes", "yx", "--coords", "corner", "-o", "m.safetensors"],
+    );
+    let info = json(dir.path(), &["info", "m.safetensors"]);
+    assert_eq!(info["inr"], "2-11x2-3");
+    assert_eq!(info["latents"], serde_json::json!(["ape", "bee", "cat"]));
+    assert_eq!(info["coordinates"], serde_json::json!({"order": "yx", "align": "corner", "span": "each-axis"}));
+    ok(dir.path(), &["render", "m.safetensors", "--latent", "bee", "-o", "bee.png", "--device", "cpu"]);
+    std::fs::write(dir.path().join("two.json"), r#"["ape", "bee"]"#).unwrap();
+    fails(dir.path(), &["import", checkpoint, "--names", "two.json", "-o", "n.safetensors"], &["2 names", "3 latents"]);
+
+    let plain = fixture("siren.pth");
+    ok(dir.path(), &["import", plain.to_str().unwrap(), "-o", "s.safetensors"]);
+    ok(dir.path(), &["render", "s.safetensors", "--size", "9", "-o", "s.png", "--device", "cpu"]);
+    fails(dir.path(), &["render", "s.safetensors", "--latent", "x", "-o", "t.png"], &["without latents"]);
+    fails(dir.path(), &["render", "s.safetensors", "--all", "-o", "t.png"], &["no latents"]);
+}
+
+#[test]
+fn devices_and_bench_speak_json() {
+    let dir = tempfile::tempdir().unwrap();
+    let devices = json(dir.path(), &["devices"]);
+    assert!(!devices["adapters"].as_array().unwrap().is_empty());
+    let bench = json(dir.path(), &["bench", "evaluate", "--points", "300", "--repeats", "1"]);
+    let rows = bench["rows"].as_array().unwrap();
+    assert!(rows.len() >= 10);
+    assert!(rows.iter().all(|r| r["verified"] == true), "{bench}");
+}
+
+#[test]
+fn bad_models_get_one_sentence() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let good = model::builtin("emoji").unwrap();
+    let bytes = file::to_bytes(&good, Precision::F16).unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).unwrap();
+    let render = |name: &str, words: &[&str]| {
+        let named = [words, &[name]].concat();
+        fails(folder, &["render", name, "--latent", "cat", "-o", "out.png", "--device", "cpu"], &named);
+    };
+
+    write("truncated.safetensors", &bytes[..bytes.len() / 2]);
+    write("empty.safetensors", &[]);
+    write("foreign.safetensors", &std::fs::read(fixture("hyper.safetensors")).unwrap());
+    // Edits of the JSON description that keep its length, so that the file stays whole.
+    let edit = |from: &str, to: &str| {
+        assert_eq!(from.len(), to.len());
+        let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).unwrap_or_else(|| panic!("no {from}"));
+        let mut edited = bytes.clone();
+        edited[at..at + to.len()].copy_from_slice(to.as_bytes());
+        edited
+    };
+    write("newer.safetensors", &edit(r#"\"version\":1,"#, r#"\"version\":9,"#));
+    write("shapes.safetensors", &edit(r#"\"outputs\":3"#, r#"\"outputs\":4"#));
+    write("missing.safetensors", &edit(r#""head.2.bias.map.bias""#, r#""head.2.bias.map.bios""#));
+    write("absurd.safetensors", &edit(r#"\"width\":64"#, r#"\"width\":99"#));
+    let mut nan = good.clone();
+    let hyper = std::sync::Arc::make_mut(&mut nan.hypernetwork);
+    let Head::Linear(head) = &mut hyper.heads[1] else { panic!("the emoji model has linear heads") };
+    let marker = 1234.5_f32;
+    head.weight.map.weight[77] = marker;
+    let mut bytes32 = file::to_bytes(&nan, Precision::F32).unwrap();
+    let at = bytes32.windows(4).position(|w| w == marker.to_le_bytes()).unwrap();
+    bytes32[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    write("nan.safetensors", &bytes32);
+
+    render("truncated.safetensors", &["cut short"]);
+    render("empty.safetensors", &["safetensors"]);
+    render("foreign.safetensors", &["import"]);
+    render("newer.safetensors", &["newer", "update"]);
+    render("shapes.safetensors", &["shape"]);
+    render("missing.safetensors", &["head.2.bias.map.bias", "missing"]);
+    render("absurd.safetensors", &["shape"]);
+    render("nan.safetensors", &["NaN", "head.1.weight"]);
+    render("nowhere.safetensors", &["cannot read"]);
+    render("@emojy", &["no built-in model"]);
+    let evil = fixture("evil.pth");
+    fails(folder, &["import", evil.to_str().unwrap(), "-o", "m.safetensors"], &["posix.system", "nothing was run"]);
+    write("cut.pth", &std::fs::read(fixture("hyper.pth")).unwrap()[..9000]);
+    fails(folder, &["import", "cut.pth", "-o", "m.safetensors"], &["cut.pth", "damaged"]);
+}
+
+#[test]
+fn bad_requests_get_one_sentence() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let latent = ["render", "@emoji", "--device", "cpu", "--latent"];
+    fails(folder, &[&latent[..], &["ct", "-o", "a.png"]].concat(), &["'ct'", "did you mean 'cat'"]);
+    fails(folder, &[&latent[..], &["999", "-o", "a.png"]].concat(), &["999", "256"]);
+    fails(folder, &[&latent[..], &["cat", "--size", "0x9", "-o", "a.png"]].concat(), &["0x9"]);
+    fails(folder, &[&latent[..], &["cat", "--size", "2147483648x1", "-o", "a.png"]].concat(), &["2147483648"]);
+    fails(folder, &[&latent[..], &["cat", "-o", "nowhere/a.png"]].concat(), &["nowhere"]);
+    fails(folder, &[&latent[..], &["cat", "-o", "a.bmp"]].concat(), &[".png or .exr"]);
+    fails(folder, &["render", "@emoji", "-o", "a.png"], &["--latent", "--all"]);
+    fails(
+        folder,
+        &["render", "@emoji", "--latent", "cat", "-o", "a.png", "--device", "voodoo"],
+        &["voodoo", "devices"],
+    );
+    fails(folder, &["eval", "@emoji", "."], &["no pictures"]);
+    std::fs::create_dir(folder.join("taken.png")).unwrap();
+    fails(folder, &[&latent[..], &["cat", "-o", "taken.png"]].concat(), &["cannot write", "taken.png"]);
+    // Usage errors are clap's: status 2.
+    assert_eq!(hypersine(folder, &["render"]).status.code(), Some(2));
+    assert_eq!(hypersine(folder, &["render", "@emoji", "--size", "big", "-o", "a.png"]).status.code(), Some(2));
+}

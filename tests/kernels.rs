@@ -1,0 +1,273 @@
+//! The kernels against the f64 twin: random models of unfriendly shapes, on every device of this machine,
+//! into poisoned buffers.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{engines, gpu_engines, max_error, oracle};
+use hypersine::cpu::Network;
+use hypersine::engine::{Engine, Strategy};
+use hypersine::gpu::{Target, TextureTarget, Use};
+use hypersine::model::{Activation, Domain, Head, HiddenLayer, Inr, Model, Order};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// What the buffers hold before a kernel writes to them, and what must still stand behind its output.
+const POISON: f32 = f32::NAN;
+const GUARD: usize = 67;
+
+/// Evaluates with a GPU's own interface into a poisoned buffer, and checks the space behind the output.
+fn poisoned(
+    engine: &Engine,
+    model: &Arc<Model>,
+    z: &[f32],
+    batch: usize,
+    domain: &Domain<'_>,
+    fused: bool,
+) -> Vec<f32> {
+    let field = engine.load(model).unwrap();
+    let field = field.gpu().unwrap();
+    let ctx = field.context();
+    let len = batch * domain.len() * model.inr.outputs;
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+    let bytes = ((len + GUARD) * 4) as u64;
+    let output = ctx.buffer("output", bytes, usage, Use::Output).unwrap();
+    ctx.queue().write_buffer(output.raw(), 0, bytemuck::cast_slice(&vec![POISON; len + GUARD]));
+    let codes = field.prepare(z, batch, fused).unwrap();
+    field.run(&codes, 0..batch, domain, output.raw()).unwrap();
+    let mut all = vec![0.0; len + GUARD];
+    ctx.read_back(&output, &ctx.staging(bytes).unwrap(), &mut all).unwrap();
+    assert!(all[len..].iter().all(|v| v.is_nan()), "the kernel wrote beyond its output");
+    all.truncate(len);
+    all
+}
+
+/// The contract's bound: 10 x the f32 CPU twin's own error + 1e-6.
+fn bound(model: &Model, z: &[f32], batch: usize, domain: &Domain<'_>, exact: &[f64]) -> f64 {
+    let network = Network::new(model);
+    let theta = network.materialise(batch, &network.features(batch, z));
+    let mut twin = vec![POISON; exact.len()];
+    network.evaluate(&theta, domain, &mut twin);
+    10.0 * max_error(&twin, exact) + 1e-6
+}
+
+/// A random INR of unfriendly sizes, its hypernetwork (or none), and a batch of latents.
+fn random_model(rng: &mut ChaCha8Rng) -> (Arc<Model>, usize) {
+    let depth = rng.random_range(1..=4);
+    let inr = Inr {
+        inputs: rng.random_range(1..=4),
+        outputs: rng.random_range(1..=16),
+        hidden: (0..depth)
+            .map(|_| HiddenLayer {
+                width: rng.random_range(1..=75),
+                activation: Activation::Sine { omega: rng.random_range(5.0..35.0) },
+            })
+            .collect(),
+    };
+    let seed = rng.random();
+    if rng.random_ratio(1, 4) {
+        return (Arc::new(Model::random_siren(inr, seed)), 1);
+    }
+    let batch = rng.random_range(1..=11);
+    let (latent, features, shared) = (rng.random_range(1..=20), rng.random_range(1..=70), rng.random());
+    let mut model = Model::random_hyper_siren(inr, latent, features, shared, batch, seed);
+    // Some layers learned rather than generated: any layer may have any head.
+    if rng.random_ratio(1, 3) {
+        let base = Model::random_siren(model.inr.clone(), seed);
+        let hyper = Arc::make_mut(&mut model.hypernetwork);
+        for (mine, theirs) in hyper.heads.iter_mut().zip(&base.hypernetwork.heads) {
+            if rng.random() {
+                *mine = theirs.clone();
+            }
+        }
+        assert!(hyper.heads.iter().all(|h| matches!(h, Head::Linear(_) | Head::Shared(_))));
+    }
+    model.validate().unwrap();
+    (Arc::new(model), batch)
+}
+
+#[test]
+fn random_models_equal_the_f64_twin_everywhere() {
+    let gpus = gpu_engines();
+    let mut rng = ChaCha8Rng::seed_from_u64(20);
+    let mut worst = vec![0.0_f64; gpus.len()];
+    for case in 0..40 {
+        let (model, batch) = random_model(&mut rng);
+        let z = if model.latent_dim() == 0 { Vec::new() } else { model.latents.values().to_vec() };
+        let count = [1, 2, 63, 64, 65, 130, 257][rng.random_range(0..7)];
+        let points: Vec<f32> = (0..count * model.inr.inputs).map(|_| rng.random_range(-1.5..1.5)).collect();
+        let domain = Domain::Points { coordinates: &points, inputs: model.inr.inputs };
+        let exact = oracle(&model, &z, &domain);
+        let bound = bound(&model, &z, batch, &domain, &exact);
+        for (engine, worst) in gpus.iter().zip(&mut worst) {
+            for fused in [false, true] {
+                let error = max_error(&poisoned(engine, &model, &z, batch, &domain, fused), &exact);
+                *worst = worst.max(error / bound);
+                assert!(
+                    error <= bound,
+                    "case {case}: {} on {}, {batch} latents, {count} points, fused {fused}: {error:.1e}, allowed {bound:.1e}",
+                    model.inr,
+                    engine.describe()
+                );
+            }
+        }
+        // The CPU backend's own two strategies.
+        let cpu = Engine::cpu().load(&model).unwrap();
+        let (a, _) = cpu.evaluate(&z, &domain, Strategy::Fused).unwrap();
+        let (b, _) = cpu.evaluate(&z, &domain, Strategy::Materialised).unwrap();
+        assert!(
+            max_error(&a, &exact) <= bound && max_error(&b, &exact) <= bound,
+            "case {case}: {} on the CPU",
+            model.inr
+        );
+    }
+    for (engine, worst) in gpus.iter().zip(worst) {
+        println!("{}: largest error is {worst:.2} of its bound", engine.describe());
+    }
+}
+
+#[test]
+fn sirens_at_their_own_initialisation() {
+    for width in [16, 64, 100, 128, 256, 512] {
+        let depth = if width == 512 { 2 } else { 4 };
+        let model = Arc::new(Model::random_siren(Inr::siren(2, width, depth, 3, 30.0), 5));
+        let grid = model.coordinates.grid(19, 7, None).unwrap();
+        let domain = Domain::Grid(grid);
+        let exact = oracle(&model, &[], &domain);
+        let scale = exact.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        for engine in engines() {
+            let (got, _) = engine.load(&model).unwrap().evaluate(&[], &domain, Strategy::Auto).unwrap();
+            let error = max_error(&got, &exact);
+            println!("{} on {}: max error {error:.1e} of outputs up to {scale:.3}", model.inr, engine.describe());
+            assert!(error <= 2e-6);
+        }
+    }
+}
+
+#[test]
+fn grids_regions_and_axis_order() {
+    let mut model = Model::random_hyper_siren(Inr::siren(2, 23, 2, 3, 30.0), 4, 9, true, 3, 11);
+    for order in [Order::Xy, Order::Yx] {
+        model.coordinates.order = order;
+        let model = Arc::new(model.clone());
+        let region = "-0.3,0.1,0.9,0.4".parse().unwrap();
+        for (w, h, region) in [(1, 1, None), (37, 3, None), (5, 29, Some(region)), (70, 1, Some(region))] {
+            let domain = Domain::Grid(model.coordinates.grid(w, h, region).unwrap());
+            let exact = oracle(&model, model.latents.values(), &domain);
+            let bound = bound(&model, model.latents.values(), 3, &domain, &exact);
+            for engine in gpu_engines() {
+                for fused in [false, true] {
+                    let error =
+                        max_error(&poisoned(&engine, &model, model.latents.values(), 3, &domain, fused), &exact);
+                    assert!(error <= bound, "{w}x{h} {order:?} fused {fused}: {error:.1e}, allowed {bound:.1e}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn generated_weights_equal_the_f64_twin() {
+    for (trunks, batch) in [(true, 1), (false, 1), (true, 13), (false, 50)] {
+        let model = Arc::new(Model::random_hyper_siren(Inr::siren(3, 21, 3, 5, 30.0), 6, 33, trunks, batch, 3));
+        let network = Network::oracle(&model);
+        let z: Vec<f64> = model.latents.values().iter().map(|&v| f64::from(v)).collect();
+        let exact = network.materialise(batch, &network.features(batch, &z));
+        for engine in engines() {
+            let theta = engine.load(&model).unwrap().generate(model.latents.values()).unwrap();
+            let error = max_error(&theta, &exact);
+            println!("{batch} latents on {}: theta {error:.1e}", engine.describe());
+            assert!(error <= 1e-5);
+        }
+    }
+}
+
+#[test]
+fn a_thousand_latents_and_none() {
+    let model = Arc::new(Model::random_hyper_siren(Inr::siren(2, 9, 2, 1, 30.0), 3, 5, false, 1000, 8));
+    let z = model.latents.values();
+    let point = [0.25, -0.5];
+    let domain = Domain::Points { coordinates: &point, inputs: 2 };
+    let exact = oracle(&model, z, &domain);
+    let bound = bound(&model, z, 1000, &domain, &exact);
+    for engine in engines() {
+        let field = engine.load(&model).unwrap();
+        for strategy in [Strategy::Fused, Strategy::Materialised] {
+            let (got, _) = field.evaluate(z, &domain, strategy).unwrap();
+            assert!(max_error(&got, &exact) <= bound);
+            assert!(field.evaluate(&[], &domain, strategy).unwrap().0.is_empty());
+            let nowhere = Domain::Points { coordinates: &[], inputs: 2 };
+            assert!(field.evaluate(z, &nowhere, strategy).unwrap().0.is_empty());
+        }
+        assert!(field.evaluate(&z[1..], &domain, Strategy::Auto).is_err(), "part of a latent");
+        let flat = Domain::Points { coordinates: &point[..1], inputs: 1 };
+        assert!(field.evaluate(z, &flat, Strategy::Auto).is_err(), "points of another dimension");
+    }
+}
+
+#[test]
+fn textures_hold_the_same_picture() {
+    let model = Arc::new(Model::random_hyper_siren(Inr::siren(2, 30, 2, 3, 30.0), 4, 9, false, 3, 2));
+    let grid = model.coordinates.grid(64, 10, None).unwrap();
+    let exact = oracle(&model, model.latents.values(), &Domain::Grid(grid));
+    for engine in gpu_engines() {
+        let field = engine.load(&model).unwrap();
+        let field = field.gpu().unwrap();
+        let ctx = field.context();
+        // Two pictures side by side and one below.
+        let size = wgpu::Extent3d { width: 128, height: 20, depth_or_array_layers: 1 };
+        let texture = ctx.device().create_texture(&wgpu::TextureDescriptor {
+            label: None,
+            size,
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format: wgpu::TextureFormat::Rgba8Unorm,
+            usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_SRC,
+            view_formats: &[],
+        });
+        let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
+        let target =
+            Target::Texture(TextureTarget { view: &view, format: wgpu::TextureFormat::Rgba8Unorm, columns: 2 });
+        let codes = field.prepare(model.latents.values(), 3, false).unwrap();
+        let mut evaluation = field.evaluation(&codes, 0..3, &Domain::Grid(grid), target).unwrap();
+        let mut slices = 0;
+        // A budget of nothing: one workgroup per slice.
+        while evaluation.next_slice(std::time::Duration::ZERO).is_some() {
+            let mut encoder = ctx.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            evaluation.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+            ctx.queue().submit([encoder.finish()]);
+            slices += 1;
+        }
+        assert_eq!(slices, 3 * 10, "64 points per workgroup");
+        let staging = ctx.staging(128 * 20 * 4).unwrap();
+        let mut encoder = ctx.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(512), rows_per_image: None };
+        encoder.copy_texture_to_buffer(
+            texture.as_image_copy(),
+            wgpu::TexelCopyBufferInfo { buffer: staging.raw(), layout },
+            size,
+        );
+        ctx.queue().submit([encoder.finish()]);
+        staging.raw().map_async(wgpu::MapMode::Read, .., |_| {});
+        ctx.wait().unwrap();
+        let bytes = staging.raw().get_mapped_range(..).unwrap().to_vec();
+        let mut worst = 0;
+        for latent in 0..3 {
+            for p in 0..640 {
+                let (x, y) = (latent % 2 * 64 + p % 64, latent / 2 * 10 + p / 64);
+                let pixel = &bytes[(y * 128 + x) * 4..][..4];
+                assert_eq!(pixel[3], 255);
+                for c in 0..3 {
+                    #[expect(clippy::cast_possible_truncation, reason = "a display value")]
+                    let want = model.values.to_byte(exact[(latent * 640 + p) * 3 + c] as f32);
+                    worst = worst.max(pixel[c].abs_diff(want));
+                }
+            }
+        }
+        println!("{}: texture differs by {worst}/255 at most", engine.describe());
+        assert!(worst <= 1);
+    }
+}

@@ -1,0 +1,55 @@
+//! Every kernel parses, validates without any optional capability, and translates to HLSL and MSL: the
+//! cheapest proof of "any GPU" that a machine without one can give.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use hypersine::gpu::shader::portable_kernels;
+use naga::back::{hlsl, msl};
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+/// WebGPU's default limits.
+const INVOCATIONS: u32 = 256;
+const WORKGROUP_BYTES: u32 = 16 << 10;
+
+#[test]
+fn every_kernel_is_portable() {
+    let kernels = portable_kernels();
+    let mut largest = 0;
+    for (name, text) in &kernels {
+        let module =
+            naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
+        let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+            .validate(&module)
+            .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
+
+        for entry in &module.entry_points {
+            let [x, y, z] = entry.workgroup_size;
+            assert!(x * y * z <= INVOCATIONS, "{name}: {x}x{y}x{z} invocations");
+        }
+        let mut layouter = naga::proc::Layouter::default();
+        layouter.update(module.to_ctx()).unwrap();
+        let shared = module.global_variables.iter().filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup);
+        let bytes: u32 = shared.map(|(_, v)| layouter[v.ty].size).sum();
+        assert!(bytes <= WORKGROUP_BYTES, "{name}: {bytes} bytes of workgroup memory");
+        largest = largest.max(bytes);
+        let is_storage = |space| matches!(space, naga::AddressSpace::Storage { .. });
+        assert!(
+            module.global_variables.iter().filter(|(_, v)| is_storage(v.space)).count() <= 8,
+            "{name}: storage buffers"
+        );
+
+        let options = hlsl::Options { fake_missing_bindings: true, ..hlsl::Options::default() };
+        let pipeline = hlsl::PipelineOptions::default();
+        let mut out = String::new();
+        hlsl::Writer::new(&mut out, &options, &pipeline)
+            .write(&module, &info, None)
+            .unwrap_or_else(|e| panic!("{name}: HLSL: {e}"));
+        assert!(out.contains("numthreads") || name == "present");
+
+        let options = msl::Options { fake_missing_bindings: true, lang_version: (2, 4), ..msl::Options::default() };
+        let (out, _) = msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
+            .unwrap_or_else(|e| panic!("{name}: MSL: {e}"));
+        assert!(out.contains("kernel") || name == "present");
+    }
+    println!("{} kernels translate to HLSL and MSL; at most {largest} bytes of workgroup memory", kernels.len());
+    assert!(kernels.len() > 50);
+}
