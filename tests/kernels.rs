@@ -271,3 +271,31 @@ fn textures_hold_the_same_picture() {
         assert!(worst <= 1);
     }
 }
+
+#[test]
+fn what_a_device_refuses_is_an_error_and_no_panic() {
+    let model = Arc::new(Model::random_hyper_siren(Inr::siren(2, 16, 2, 3, 30.0), 3, 5, false, 2, 1));
+    let domain = Domain::Grid(model.coordinates.grid(8, 8, None).unwrap());
+    for engine in gpu_engines() {
+        let field = engine.load(&model).unwrap();
+        let ctx = field.gpu().unwrap().context().clone();
+        let usage = wgpu::BufferUsages::STORAGE;
+        let refused = ctx.buffer("a huge thing", 1 << 44, usage, Use::Other).unwrap_err().to_string();
+        assert!(refused.contains("a huge thing") && refused.contains("MiB"), "{refused}");
+        // A kernel that does not compile is a validation error, and the context goes on.
+        let _ = ctx.device().create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: None,
+            source: wgpu::ShaderSource::Wgsl("this is no shader".into()),
+        });
+        assert!(ctx.check().unwrap_err().to_string().contains("bug in Hypersine"));
+        let z = model.latents.values();
+        assert!(field.evaluate(z, &domain, Strategy::Auto).is_ok());
+        // A lost device stays lost.
+        ctx.device().destroy();
+        for _ in 0..2 {
+            let lost = field.evaluate(z, &domain, Strategy::Auto).unwrap_err();
+            println!("{}: {lost}", engine.describe());
+            assert!(matches!(lost, hypersine::Error::Gpu(hypersine::gpu::GpuError::Lost(_))), "{lost}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! `render`: pictures from latents.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -136,8 +137,7 @@ impl Render {
         let domain = Domain::Grid(*grid);
         let channels = model.inr.outputs;
         if folder {
-            let files: Vec<PathBuf> =
-                model.latents.names().iter().map(|n| self.output.join(format!("{}.png", file_name(n)))).collect();
+            let files = self.files(model.latents.names());
             let mut values = Vec::new();
             let report = field.evaluate_blocks(model.latents.values(), &domain, global.strategy, &mut |block| {
                 // One picture after the other: a block holds several whole pictures, or a part of one.
@@ -164,6 +164,22 @@ impl Render {
         })?;
         sheet.save(&self.output)?;
         Ok(report)
+    }
+}
+
+impl Render {
+    /// One file per latent in the output folder; a name that comes again gets its row's number behind it.
+    fn files(&self, names: &[String]) -> Vec<PathBuf> {
+        let mut taken = HashSet::new();
+        let file = |(row, name): (usize, &String)| {
+            let mut name = file_name(name);
+            if !taken.insert(name.to_lowercase()) {
+                name = format!("{name}-{row}");
+                taken.insert(name.to_lowercase());
+            }
+            self.output.join(format!("{name}.png"))
+        };
+        names.iter().enumerate().map(file).collect()
     }
 }
 

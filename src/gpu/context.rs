@@ -188,13 +188,12 @@ impl Context {
                 wgpu::Error::OutOfMemory { source } => GpuError::OutOfMemory(source.to_string()),
                 other => GpuError::Validation(other.to_string()),
             };
+            // The first error explains the others.
             slot.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }));
         let slot = Arc::clone(&failure);
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(GpuError::Lost(message));
-            }
+        device.set_device_lost_callback(move |_, message| {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(GpuError::Lost(message));
         });
         // A first guess, corrected by the first slices: a software driver's, or a modest GPU's.
         let rate = if is_software(&adapter.get_info()) { 1e9 } else { 2e11 };
@@ -250,12 +249,20 @@ impl Context {
     /// # Errors
     /// That error.
     pub fn check(&self) -> Result<()> {
-        let mut slot = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        let error = match &*slot {
-            Some(lost @ GpuError::Lost(_)) => Some(lost.clone()),
-            _ => slot.take(),
+        let take = || {
+            let mut slot = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*slot {
+                Some(lost @ GpuError::Lost(_)) => Some(lost.clone()),
+                _ => slot.take(),
+            }
         };
-        error.map_or(Ok(()), |e| Err(e.into()))
+        let Some(mut error) = take() else { return Ok(()) };
+        if matches!(error, GpuError::Validation(_)) {
+            // Commands to a lost device are refused; that it is lost, wgpu tells when polled.
+            let _ = self.device.poll(wgpu::PollType::Poll);
+            error = take().unwrap_or(error);
+        }
+        Err(error.into())
     }
 
     /// A buffer of at least `bytes` (0 is rounded up to 16), counted under `usage`.

@@ -169,7 +169,7 @@ impl Coordinates {
     /// then lie at `linspace(-1, 1, n)`.
     ///
     /// # Errors
-    /// Where a side is 0 or beyond [`MAX_SIDE`].
+    /// Where a side is 0 or beyond 2^17.
     pub fn grid(self, width: u32, height: u32, region: Option<Region>) -> Result<Grid> {
         if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
             return Err(Error::invalid(format!(

@@ -24,7 +24,8 @@ fn siren_bound(l: usize, inputs: usize, omega: f64) -> f64 {
 }
 
 impl Model {
-    /// A single SIREN with its authors' initialisation: weights as [`siren_bound`], biases
+    /// A single SIREN with its authors' initialisation: weights U(-b, b) with b = 1/n for the first
+    /// layer and sqrt(6/n)/omega for the others, biases
     /// U(-1/sqrt n, 1/sqrt n) (PyTorch's default, which their code keeps).
     pub fn random_siren(inr: Inr, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
