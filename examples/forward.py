@@ -19,14 +19,14 @@ z = t["latents"][doc["latents"].index(name)]
 features = []
 for i, trunk in enumerate(doc["trunks"]):  # z -> h, one MLP per target tensor
     h = z
-    for l in range(len(trunk["widths"])):
+    for l in range(len(trunk["layers"])):
         h = np.maximum(t[f"trunk.{i}.{l}.weight"] @ h + t[f"trunk.{i}.{l}.bias"], 0)
     features.append(h)
 
 axis = (2 * np.arange(size) + 1) / size - 1  # pixel centres, x right, y down
 x = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
 for l, head in enumerate(doc["heads"]):  # h -> W, b, then the INR's layer
-    w, b = (t[f"head.{l}.{p}.map.weight"] @ features[head[f"{p}_trunk"]] + t[f"head.{l}.{p}.map.bias"] for p in ("weight", "bias"))
+    w, b = (t[f"head.{l}.{p}.map.weight"] @ features[head[p]["trunk"]] + t[f"head.{l}.{p}.map.bias"] for p in ("weight", "bias"))
     x = x @ w.reshape(len(b), -1).T + b
     if l < len(doc["inr"]["hidden"]):
         x = np.sin(doc["inr"]["hidden"][l]["activation"]["sine"]["omega"] * x)

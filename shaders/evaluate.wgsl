@@ -1,4 +1,4 @@
-// Evaluates generated SIRENs at every point, all layers in one kernel; ${ tile_bytes } bytes of workgroup memory.
+// Evaluates generated INRs at every point, all layers in one kernel; ${ tile_bytes } bytes of workgroup memory.
 //
 // A workgroup takes ${ points_per_group } points of one latent. An invocation owns ${ rows } outputs x ${ quads * 4 } points: their
 // activations stay in its registers from layer to layer. A layer is a product over slabs of ${ slab } inputs:
@@ -29,15 +29,18 @@ struct Job {
     step: vec2<f32>,
     low: f32,
     inverse_range: f32,
+    // Fourier features: the first vec4 of B in the arena.
+    frequencies: u32,
+    pad: u32,
 }
 
 //# include "include/layers.wgsl"
 @group(0) @binding(0) var<uniform> job: Job;
 @group(0) @binding(1) var<uniform> layers: array<Layer, ${ hidden + 1 }>;
+//# include "include/activate.wgsl"
 //# include "include/fill.wgsl"
 //# include "include/points.wgsl"
 //# include "include/target.wgsl"
-//# include "activations/sine.wgsl"
 
 const THREADS = ${ threads }u;
 // Invocations side by side along points, and along rows.
@@ -48,9 +51,12 @@ const POINTS4 = ${ points_per_group // 4 }u;
 const SLAB = ${ slab }u;
 // vec4s of the widest layer's outputs.
 const ROWS4 = ${ rows4 }u;
-// The tile: activations [SLAB][POINTS4], then weights [SLAB][ROWS4], then the layer's bias [ROWS4].
+// The tile: activations [SLAB][POINTS4], then weights [SLAB][ROWS4], then the layer's bias (and gain and shift,
+// where it is modulated), [ROWS4] each.
 const WEIGHTS = SLAB * POINTS4;
 const BIAS = WEIGHTS + SLAB * ROWS4;
+const GAIN = BIAS + ROWS4;
+const SHIFT = GAIN + ROWS4;
 var<workgroup> tile: array<vec4<f32>, ${ tile_vec4s }>;
 
 @compute @workgroup_size(${ threads })
@@ -81,40 +87,43 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         c_${ i }_${ q } = vec4(0.0);
 //# endfor
 //# endfor
+//# if demodulated
+//# for r in range(rows // 4)
+        var squares_${ r } = vec4(1e-8);
+//# endfor
+//# endif
         for (var k0 = 0u; k0 < inputs; k0 += SLAB) {
             let depth = min(SLAB, inputs - k0);
-            // Publish the slab's activations; the first layer's are the points' coordinates.
-            if (l == 0u) {
-                for (var i = t; i < depth * POINTS4; i += THREADS) {
-                    let d = k0 + i / POINTS4;
-                    let p = first_point + 4u * (i % POINTS4);
-                    let last = job.points - 1u;
-                    tile[i] = vec4(
-                        coordinate(min(p, last), d),
-                        coordinate(min(p + 1u, last), d),
-                        coordinate(min(p + 2u, last), d),
-                        coordinate(min(p + 3u, last), d),
-                    );
+            // Publish the slab's activations. Inputs beyond the previous layer's are encoded coordinates.
+            let previous = layers[l].previous;
+            if (k0 + depth > previous) {
+                let start = max(k0, previous) - k0;
+                for (var i = start * POINTS4 + t; i < depth * POINTS4; i += THREADS) {
+                    tile[i] = encoded(first_point + 4u * (i % POINTS4), k0 + i / POINTS4 - previous);
                 }
-            } else {
-                // Unsigned: rows before the slab wrap round to large numbers.
+            }
+            // (Unsigned: rows before the slab wrap round to large numbers.)
 //# for i in range(rows)
-                let k_${ i } = row_group * ${ rows }u + ${ i }u - k0;
-                if (k_${ i } < SLAB) {
+            let k_${ i } = row_group * ${ rows }u + ${ i }u - k0;
+            if (k_${ i } < SLAB && k_${ i } + k0 < previous) {
 //# for q in range(quads)
-                    tile[k_${ i } * POINTS4 + ${ q }u * POINT_GROUPS + column] = a_${ i }_${ q };
-//# endfor
-                }
+                tile[k_${ i } * POINTS4 + ${ q }u * POINT_GROUPS + column] = a_${ i }_${ q };
 //# endfor
             }
-            // Fill the slab's weights, and with the first slab the bias.
+//# endfor
+            // Fill the slab's weights, and with the first slab the vectors.
             for (var i = t; i < depth * rows4; i += THREADS) {
                 let k = i / rows4;
-                tile[WEIGHTS + k * ROWS4 + i - k * rows4] = fill(layers[l].weight, latent, k0 * rows4 + i);
+                let r = i - k * rows4;
+                tile[WEIGHTS + k * ROWS4 + r] = fill(layers[l].weight, latent, k0 + k, r);
             }
             if (k0 == 0u) {
                 for (var i = t; i < rows4; i += THREADS) {
-                    tile[BIAS + i] = fill(layers[l].bias, latent, i);
+                    tile[BIAS + i] = fill(layers[l].bias, latent, 0u, i);
+//# if modulated
+                    tile[GAIN + i] = fill(layers[l].gain, latent, 0u, i);
+                    tile[SHIFT + i] = fill(layers[l].shift, latent, 0u, i);
+//# endif
                 }
             }
             workgroupBarrier();
@@ -125,6 +134,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# endfor
 //# for r in range(rows // 4)
                 let w_${ r } = tile[WEIGHTS + k * ROWS4 + row_group * ${ rows // 4 }u + ${ r }u];
+//# if demodulated
+                squares_${ r } = fma(w_${ r }, w_${ r }, squares_${ r });
+//# endif
 //# endfor
 //# for i in range(rows)
 //# for q in range(quads)
@@ -133,14 +145,39 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# endfor
             }
             if (k0 + SLAB >= inputs) {
-                // Epilogue: bias, omega and activation, before the barrier after which the bias may be overwritten.
-                let scale = layers[l].scale;
+                // Epilogue: norm, bias, modulation and activation, before the barrier after which the vectors may
+                // be overwritten.
+                let code = layers[l].activation;
+                let a = layers[l].a;
+                let b = layers[l].b;
 //# for r in range(rows // 4)
-                let b_${ r } = tile[BIAS + row_group * ${ rows // 4 }u + ${ r }u];
+                let bias_${ r } = tile[BIAS + row_group * ${ rows // 4 }u + ${ r }u];
+//# if demodulated
+                let norm_${ r } = select(vec4(1.0), inverseSqrt(squares_${ r }), layers[l].demodulate == 1u);
+//# endif
+//# if modulated
+                let gain_${ r } = tile[GAIN + row_group * ${ rows // 4 }u + ${ r }u];
+                let shift_${ r } = tile[SHIFT + row_group * ${ rows // 4 }u + ${ r }u];
+//# endif
 //# endfor
+//# if modulated
+                let place = layers[l].place;
+//# endif
 //# for i in range(rows)
+//# set r = i // 4
+//# set e = i % 4
 //# for q in range(quads)
-                a_${ i }_${ q } = sine_turns(scale * (c_${ i }_${ q } + b_${ i // 4 }[${ i % 4 }]));
+//# if demodulated
+                c_${ i }_${ q } *= norm_${ r }[${ e }];
+//# endif
+                c_${ i }_${ q } += bias_${ r }[${ e }];
+//# if modulated
+                if (place == 1u) { c_${ i }_${ q } = c_${ i }_${ q } * gain_${ r }[${ e }] + shift_${ r }[${ e }]; }
+//# endif
+                a_${ i }_${ q } = activate(code, c_${ i }_${ q }, a, b);
+//# if modulated
+                if (place == 2u) { a_${ i }_${ q } = a_${ i }_${ q } * gain_${ r }[${ e }] + shift_${ r }[${ e }]; }
+//# endif
 //# endfor
 //# endfor
             }
@@ -153,9 +190,16 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let linear = layers[${ hidden }];
     for (var o = 0u; o < linear.rows4; o++) {
         for (var i = t; i < linear.inputs; i += THREADS) {
-            tile[i] = fill(linear.weight, latent, i * linear.rows4 + o);
+            tile[i] = fill(linear.weight, latent, i, o);
         }
         workgroupBarrier();
+//# if demodulated
+        var squares = vec4(1e-8);
+        for (var i = 0u; i < linear.inputs; i++) {
+            squares = fma(tile[i], tile[i], squares);
+        }
+        let norm = select(vec4(1.0), inverseSqrt(squares), linear.demodulate == 1u);
+//# endif
 //# for p in range(quads * 4)
         var s_${ p } = vec4(0.0);
 //# endfor
@@ -189,12 +233,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             count = half;
         }
         if (row_group == 0u) {
-            let b = fill(linear.bias, latent, o);
+            let b = fill(linear.bias, latent, 0u, o);
             let p = first_point + 4u * column;
 //# for q in range(quads)
 //# for j in range(4)
             if (p + ${ q * 4 }u * POINT_GROUPS + ${ j }u < job.points) {
-                store(picture, p + ${ q * 4 }u * POINT_GROUPS + ${ j }u, o, s_${ q * 4 + j } + b);
+                store(picture, p + ${ q * 4 }u * POINT_GROUPS + ${ j }u, o, s_${ q * 4 + j }${ " * norm" if demodulated } + b);
             }
 //# endfor
 //# endfor

@@ -21,8 +21,10 @@ struct Map {
     // Where the inputs start in a latent's row of the source (numbers), and the outputs in the target (vec4s).
     source: u32,
     destination: u32,
-    // 1: ReLU.
+    // As in `include/activate.wgsl`, with its parameters; any other code: none.
     activation: u32,
+    a: f32,
+    b: f32,
 }
 
 @group(0) @binding(0) var<uniform> batch: Batch;
@@ -30,6 +32,8 @@ struct Map {
 @group(0) @binding(2) var<storage, read> parameters: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> source: array<f32>;
 @group(0) @binding(4) var<storage, read_write> destination: array<vec4<f32>>;
+
+//# include "include/activate.wgsl"
 
 const THREADS = 64u;
 const CHUNK = ${ chunk }u;
@@ -67,7 +71,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# for b in range(latents)
         if (latent + ${ b }u < batch.end) {
             var y = y_${ b } + bias;
-            if (map.activation == 1u) { y = max(y, vec4(0.0)); }
+            if (map.activation < ${ no_activation }u) { y = activate(map.activation, y, map.a, map.b); }
             destination[(latent + ${ b }u) * batch.target_stride + map.destination + index] = y;
         }
 //# endfor

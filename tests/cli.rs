@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use common::fixture;
 use hypersine::model::file::{self, Precision};
-use hypersine::model::{self, Head};
+use hypersine::model::{self, Source};
 
 fn hypersine(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hypersine"))
@@ -235,9 +235,9 @@ fn bad_models_get_one_sentence() {
     write("absurd.safetensors", &edit(r#"\"width\":64"#, r#"\"width\":99"#));
     let mut nan = good.clone();
     let hyper = std::sync::Arc::make_mut(&mut nan.hypernetwork);
-    let Head::Linear(head) = &mut hyper.heads[1] else { panic!("the emoji model has linear heads") };
+    let Source::Linear(weight) = &mut hyper.heads[1].weight else { panic!("the emoji model has linear heads") };
     let marker = 1234.5_f32;
-    head.weight.map.weight[77] = marker;
+    weight.map.weight[77] = marker;
     let mut bytes32 = file::to_bytes(&nan, Precision::F32).unwrap();
     let at = bytes32.windows(4).position(|w| w == marker.to_le_bytes()).unwrap();
     bytes32[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());

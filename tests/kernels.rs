@@ -10,7 +10,11 @@ use common::{engines, gpu_engines, max_error, oracle};
 use hypersine::cpu::Network;
 use hypersine::engine::{Engine, Strategy};
 use hypersine::gpu::{Target, TextureTarget, Use};
-use hypersine::model::{Activation, Domain, Head, HiddenLayer, Inr, Model, Order};
+use hypersine::model::heads::{Multiplier, Place};
+use hypersine::model::{
+    Activation, Dense, Domain, Encoding, Family, Head, HeadChoice, HiddenLayer, Inr, LayerNorm, Model, Order,
+    TrunkLayer, WeightChoice,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -53,39 +57,94 @@ fn bound(model: &Model, z: &[f32], batch: usize, domain: &Domain<'_>, exact: &[f
     10.0 * max_error(&twin, exact) + 1e-6
 }
 
-/// A random INR of unfriendly sizes, its hypernetwork (or none), and a batch of latents.
-fn random_model(rng: &mut ChaCha8Rng) -> (Arc<Model>, usize) {
-    let depth = rng.random_range(1..=4);
-    let inr = Inr {
-        inputs: rng.random_range(1..=4),
-        outputs: rng.random_range(1..=16),
-        hidden: (0..depth)
-            .map(|_| HiddenLayer {
-                width: rng.random_range(1..=75),
-                activation: Activation::Sine { omega: rng.random_range(5.0..35.0) },
-            })
-            .collect(),
-    };
-    let seed = rng.random();
-    if rng.random_ratio(1, 4) {
-        return (Arc::new(Model::random_siren(inr, seed)), 1);
-    }
-    let batch = rng.random_range(1..=11);
-    let (latent, features, shared) = (rng.random_range(1..=20), rng.random_range(1..=70), rng.random());
-    let mut model = Model::random_hyper_siren(inr, latent, features, shared, batch, seed);
-    // Some layers learned rather than generated: any layer may have any head.
-    if rng.random_ratio(1, 3) {
-        let base = Model::random_siren(model.inr.clone(), seed);
-        let hyper = Arc::make_mut(&mut model.hypernetwork);
-        for (mine, theirs) in hyper.heads.iter_mut().zip(&base.hypernetwork.heads) {
-            if rng.random() {
-                *mine = theirs.clone();
+/// Every activation, with parameters as networks have them.
+const ACTIVATIONS: [Activation; 9] = [
+    Activation::Sine { omega: 17.0 },
+    Activation::Relu,
+    Activation::LeakyRelu { slope: 0.2 },
+    Activation::Tanh,
+    Activation::Sigmoid,
+    Activation::Softplus { beta: 3.0 },
+    Activation::Gaussian { scale: 2.0 },
+    Activation::Finer { omega: 5.0 },
+    Activation::Gabor { omega: 9.0, scale: 1.5 },
+];
+
+fn random_encoding(rng: &mut ChaCha8Rng, inputs: usize) -> Encoding {
+    match rng.random_range(0..4) {
+        0 => {
+            let features = rng.random_range(1..=23);
+            Encoding::Fourier {
+                features,
+                frequencies: (0..features * inputs).map(|_| rng.random_range(-4.0..4.0)).collect(),
             }
         }
-        assert!(hyper.heads.iter().all(|h| matches!(h, Head::Linear(_) | Head::Shared(_))));
+        1 => Encoding::Octaves { count: rng.random_range(1..=5), input: rng.random() },
+        _ => Encoding::Identity,
+    }
+}
+
+fn random_choice(rng: &mut ChaCha8Rng) -> HeadChoice {
+    let multiplier = [Multiplier::Demodulated, Multiplier::Tanh, Multiplier::Sigmoid][rng.random_range(0..3)];
+    let weight = match rng.random_range(0..3) {
+        0 => WeightChoice::Shared,
+        1 => WeightChoice::Linear,
+        _ => WeightChoice::LowRank(rng.random_range(1..=11), multiplier),
+    };
+    let place = if rng.random() { Place::BeforeOmega } else { Place::AfterActivation };
+    let modulation = match rng.random_range(0..6) {
+        0 => Some((place, true, true)),
+        1 => Some((place, true, false)),
+        2 => Some((place, false, true)),
+        _ => None,
+    };
+    HeadChoice { weight, modulation }
+}
+
+/// A random INR of unfriendly sizes with `activation` in its first layer, heads of any kind in any layer, and a
+/// batch of latents.
+fn random_model(rng: &mut ChaCha8Rng, activation: Activation) -> (Arc<Model>, usize) {
+    let inputs = rng.random_range(1..=4);
+    let depth = rng.random_range(1..=4);
+    let hidden = (0..depth).map(|l| HiddenLayer {
+        width: rng.random_range(1..=75),
+        activation: if l == 0 || rng.random() { activation } else { ACTIVATIONS[rng.random_range(0..9)] },
+        skip: rng.random_ratio(1, 4),
+    });
+    let hidden = hidden.collect();
+    let inr = Inr { inputs, outputs: rng.random_range(1..=16), encoding: random_encoding(rng, inputs), hidden };
+    if rng.random_ratio(1, 8) {
+        return (Arc::new(Model::random_siren(inr, rng.random())), 1);
+    }
+    let latents = rng.random_range(1..=11);
+    let family = Family {
+        latent_dim: rng.random_range(1..=20),
+        features: rng.random_range(1..=70),
+        shared_trunk: rng.random(),
+        latents,
+        seed: rng.random(),
+    };
+    let choices: Vec<HeadChoice> = (0..=depth).map(|_| random_choice(rng)).collect();
+    let mut model = family.build(inr, |l| choices[l]);
+    let hyper = Arc::make_mut(&mut model.hypernetwork);
+    for trunk in &mut hyper.trunks {
+        // Deeper trunks, other activations, normalisation, and none at all.
+        if rng.random_ratio(1, 3) {
+            let width = family.features;
+            let weight = (0..width * width).map(|_| rng.random_range(-0.3..0.3)).collect();
+            let map = Dense { outputs: width, inputs: width, weight, bias: vec![0.1; width] };
+            trunk.layers.push(TrunkLayer::new(map, ACTIVATIONS[rng.random_range(1..6)]));
+        }
+        for layer in &mut trunk.layers {
+            if rng.random_ratio(1, 4) {
+                let width = layer.map.outputs;
+                let weight = (0..width).map(|_| rng.random_range(0.5..1.5)).collect();
+                layer.norm = Some(LayerNorm { weight, bias: vec![0.2; width] });
+            }
+        }
     }
     model.validate().unwrap();
-    (Arc::new(model), batch)
+    (Arc::new(model), latents)
 }
 
 #[test]
@@ -93,8 +152,8 @@ fn random_models_equal_the_f64_twin_everywhere() {
     let gpus = gpu_engines();
     let mut rng = ChaCha8Rng::seed_from_u64(20);
     let mut worst = vec![0.0_f64; gpus.len()];
-    for case in 0..40 {
-        let (model, batch) = random_model(&mut rng);
+    for case in 0..54 {
+        let (model, batch) = random_model(&mut rng, ACTIVATIONS[case % ACTIVATIONS.len()]);
         let z = if model.latent_dim() == 0 { Vec::new() } else { model.latents.values().to_vec() };
         let count = [1, 2, 63, 64, 65, 130, 257][rng.random_range(0..7)];
         let points: Vec<f32> = (0..count * model.inr.inputs).map(|_| rng.random_range(-1.5..1.5)).collect();
@@ -107,8 +166,10 @@ fn random_models_equal_the_f64_twin_everywhere() {
                 *worst = worst.max(error / bound);
                 assert!(
                     error <= bound,
-                    "case {case}: {} on {}, {batch} latents, {count} points, fused {fused}: {error:.1e}, allowed {bound:.1e}",
+                    "case {case}: {} ({:?}, {:?}) on {}, {batch} latents, {count} points, fused {fused}: {error:.1e}, allowed {bound:.1e}",
                     model.inr,
+                    model.inr.encoding.width(model.inr.inputs),
+                    model.hypernetwork.heads.iter().map(Head::kind).collect::<Vec<_>>(),
                     engine.describe()
                 );
             }

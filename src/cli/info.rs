@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use hypersine::model::{Activation, Align, Head, Model, Order, Span};
+use hypersine::model::{Align, Encoding, Model, Order, Span};
 use serde_json::json;
 
 use super::{Global, open_model};
@@ -22,12 +22,12 @@ impl Info {
         let model = open_model(&self.model)?;
         let layers: Vec<_> = (model.inr.layers().iter().zip(&model.hypernetwork.heads))
             .map(|(shape, head)| {
-                let activation = shape.activation.map(|Activation::Sine { omega }| json!({"sine": {"omega": omega}}));
+                let activation = shape.activation.map(|a| json!(a));
                 json!({"outputs": shape.outputs, "inputs": shape.inputs, "activation": activation, "head": head.kind()})
             })
             .collect();
         let json = json!({
-            "inr": model.inr.to_string(), "layers": layers, "weights": model.inr.weight_count(),
+            "inr": model.inr.to_string(), "layers": layers, "encoding": model.inr.encoding, "weights": model.inr.weight_count(),
             "macs_per_point": model.inr.macs_per_point(),
             "trunks": model.hypernetwork.trunks.len(), "parameters": model.hypernetwork.parameter_count(),
             "macs_per_latent": model.hypernetwork.macs_per_latent(),
@@ -47,10 +47,7 @@ impl Info {
             model.inr.macs_per_point()
         )];
         for (l, (shape, head)) in model.inr.layers().iter().zip(&hyper.heads).enumerate() {
-            let activation = match shape.activation {
-                Some(Activation::Sine { omega }) => format!("sin({omega} u)"),
-                None => "linear".into(),
-            };
+            let activation = shape.activation.map_or_else(|| "linear".to_owned(), |a| a.to_string());
             lines.push(format!(
                 "  layer {l:<3} [{}, {}], {activation}, {} head",
                 shape.outputs,
@@ -60,7 +57,7 @@ impl Info {
         }
         if model.latent_dim() > 0 {
             let widths = |t: &hypersine::model::Trunk<f32>| {
-                t.layers.iter().map(|l| l.outputs.to_string()).collect::<Vec<_>>().join("-")
+                t.layers.iter().map(|l| l.map.outputs.to_string()).collect::<Vec<_>>().join("-")
             };
             let first = hyper.trunks.first().map(widths).unwrap_or_default();
             lines.push(format!(
@@ -79,13 +76,25 @@ impl Info {
                 some.join(", ")
             ));
         }
+        match &model.inr.encoding {
+            Encoding::Identity => {}
+            Encoding::Fourier { features, .. } => {
+                lines.push(format!("encoding    {features} Fourier features, sine and cosine"))
+            }
+            Encoding::Octaves { count, input } => {
+                lines.push(format!(
+                    "encoding    {count} octaves, sine and cosine{}",
+                    if *input { ", behind x itself" } else { "" }
+                ));
+            }
+        }
         let c = model.coordinates;
         let order = if c.order == Order::Xy { "x, y" } else { "y, x" };
         let align = if c.align == Align::Centre { "pixel centres" } else { "corners at the ends" };
         let span = if c.span == Span::LongerSide { "the longer side" } else { "each axis" };
         lines.push(format!("coordinates {order}; {align}; [-1, 1] along {span}"));
         lines.push(format!("values      {} (black) to {} (white)", model.values.low, model.values.high));
-        if hyper.heads.iter().all(|h| matches!(h, Head::Shared(_))) {
+        if hyper.heads.iter().all(hypersine::model::Head::is_shared) {
             lines.push("a single INR: no latent is needed".into());
         }
         if !model.provenance.is_empty() {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::math::{Matrix, MatrixMut, Real, add_product};
+use crate::model::heads::{Place, Slots};
 use crate::model::{Activation, Domain, Features, Hypernetwork, Inr, LayerShape, Model};
 
 /// A model as the CPU evaluates it, in precision `T`.
@@ -15,30 +16,42 @@ use crate::model::{Activation, Domain, Features, Hypernetwork, Inr, LayerShape, 
 pub struct Network<T> {
     inr: Inr,
     layers: Vec<LayerShape>,
+    slots: Vec<Slots>,
     hypernetwork: Arc<Hypernetwork<T>>,
 }
 
-/// The activations of one block: `[width, points]`, two of them to go back and forth between.
+/// One block: its points, their encoding, and activations `[width, points]`, two of them to go back and forth.
 struct Scratch<T> {
     from: Vec<T>,
     to: Vec<T>,
+    points: Vec<T>,
+    encoded: Vec<T>,
 }
 
 impl Network<f32> {
     /// The fallback backend's network; shares the model's weights.
     pub fn new(model: &Model) -> Self {
-        Self { layers: model.inr.layers(), inr: model.inr.clone(), hypernetwork: Arc::clone(&model.hypernetwork) }
+        Self::of(&model.inr, Arc::clone(&model.hypernetwork))
     }
 }
 
 impl Network<f64> {
     /// The oracle: the same model, all arithmetic in double precision.
     pub fn oracle(model: &Model) -> Self {
-        Self { layers: model.inr.layers(), inr: model.inr.clone(), hypernetwork: Arc::new(model.hypernetwork.cast()) }
+        Self::of(&model.inr, Arc::new(model.hypernetwork.cast()))
     }
 }
 
 impl<T: Real> Network<T> {
+    fn of(inr: &Inr, hypernetwork: Arc<Hypernetwork<T>>) -> Self {
+        Self { layers: inr.layers(), slots: hypernetwork.slots(inr), inr: inr.clone(), hypernetwork }
+    }
+
+    /// Numbers of one latent's theta.
+    pub fn theta_len(&self) -> usize {
+        self.slots.last().map_or(0, |s| s.end)
+    }
+
     /// The trunks' outputs for a batch of latents (`z`: `batch x latent_dim`).
     ///
     /// # Panics
@@ -47,9 +60,9 @@ impl<T: Real> Network<T> {
         self.hypernetwork.features(batch, z)
     }
 
-    /// theta of a batch: per latent, layer by layer, weights `[out, in]` and then biases.
+    /// theta of a batch: per latent, layer by layer, weights `[out, in]`, biases, gains and shifts.
     pub fn materialise(&self, batch: usize, features: &Features<T>) -> Vec<T> {
-        let mut theta = vec![T::ZERO; batch * self.inr.weight_count()];
+        let mut theta = vec![T::ZERO; batch * self.theta_len()];
         self.hypernetwork.materialise(&self.inr, batch, features, &mut theta);
         theta
     }
@@ -64,9 +77,9 @@ impl<T: Real> Network<T> {
         if per_latent == 0 {
             return;
         }
-        assert_eq!(out.len() / per_latent, theta.len() / self.inr.weight_count(), "one theta per output picture");
+        assert_eq!(out.len() / per_latent, theta.len() / self.theta_len(), "one theta per output picture");
         out.par_chunks_mut(per_latent)
-            .zip(theta.par_chunks(self.inr.weight_count()))
+            .zip(theta.par_chunks(self.theta_len()))
             .for_each(|(out, theta)| self.evaluate_one(theta, domain, out));
     }
 
@@ -88,47 +101,80 @@ impl<T: Real> Network<T> {
 
     /// Points per block: two blocks of activations within about half a megabyte.
     fn block(&self) -> usize {
-        let bytes = 2 * self.inr.max_width().max(16) * size_of::<T>();
+        let bytes = 2 * self.rows().max(16) * size_of::<T>();
         ((1 << 19) / bytes).clamp(64, 1024)
+    }
+
+    /// The most inputs or outputs that a layer has.
+    fn rows(&self) -> usize {
+        self.layers.iter().map(|l| l.inputs.max(l.outputs)).max().unwrap_or(0)
     }
 
     fn evaluate_one(&self, theta: &[T], domain: &Domain<'_>, out: &mut [T]) {
         let block = self.block();
-        let rows = self.inr.max_width().max(self.inr.inputs);
+        let buffer = |rows: usize| vec![T::ZERO; rows * block];
+        let encoded = self.inr.encoding.width(self.inr.inputs);
         out.par_chunks_mut(block * self.inr.outputs).enumerate().for_each_init(
-            || Scratch { from: vec![T::ZERO; rows * block], to: vec![T::ZERO; rows * block] },
+            || Scratch {
+                from: buffer(self.rows()),
+                to: buffer(self.rows()),
+                points: buffer(self.inr.inputs),
+                encoded: buffer(encoded),
+            },
             |scratch, (i, out)| self.evaluate_block(theta, domain, i * block, scratch, out),
         );
     }
 
     /// Walks the points `first ..` of one block, as many as `out` holds, through all layers.
     fn evaluate_block(&self, theta: &[T], domain: &Domain<'_>, first: usize, scratch: &mut Scratch<T>, out: &mut [T]) {
-        let points = out.len() / self.inr.outputs;
-        let Scratch { from, to } = scratch;
-        load_points(domain, first, points, from);
-        let mut at = 0;
-        for shape in &self.layers {
-            let (weight, bias) = theta[at..][..shape.weights() + shape.outputs].split_at(shape.weights());
-            at += shape.weights() + shape.outputs;
-            let weight = Matrix::row_major(weight, shape.outputs, shape.inputs);
-            let input = Matrix::row_major(from, shape.inputs, points);
-            match shape.activation {
-                Some(Activation::Sine { omega }) => {
-                    let used = &mut to[..shape.outputs * points];
-                    for (row, &b) in used.chunks_exact_mut(points).zip(bias) {
-                        row.fill(b);
-                    }
-                    add_product(MatrixMut::row_major(used, shape.outputs, points), weight, input);
-                    T::sine(used, T::from_f64(f64::from(omega) / std::f64::consts::TAU));
-                    std::mem::swap(from, to);
-                }
-                None => {
-                    for pixel in out.chunks_exact_mut(shape.outputs) {
-                        pixel.copy_from_slice(bias);
-                    }
-                    add_product(MatrixMut::strided(out, shape.outputs, points, 1, shape.outputs), weight, input);
-                }
+        let count = out.len() / self.inr.outputs;
+        let Scratch { from, to, points, encoded } = scratch;
+        let points = &mut points[..self.inr.inputs * count];
+        let encoded = &mut encoded[..self.inr.encoding.width(self.inr.inputs) * count];
+        load_points(domain, first, count, points);
+        self.inr.encoding.apply(count, points, encoded);
+        for ((shape, slots), head) in self.layers.iter().zip(&self.slots).zip(&self.hypernetwork.heads) {
+            // The previous layer's outputs, then, in the first layer and where there is a skip, the coordinates.
+            if shape.inputs > shape.previous {
+                from[shape.previous * count..][..encoded.len()].copy_from_slice(encoded);
             }
+            let vector = |at: usize| &theta[at..at + shape.outputs];
+            let weight = Matrix::row_major(&theta[slots.weight..slots.bias], shape.outputs, shape.inputs);
+            let input = Matrix::row_major(from, shape.inputs, count);
+            let bias = vector(slots.bias);
+            let Some(activation) = shape.activation else {
+                for pixel in out.chunks_exact_mut(shape.outputs) {
+                    pixel.copy_from_slice(bias);
+                }
+                add_product(MatrixMut::strided(out, shape.outputs, count, 1, shape.outputs), weight, input);
+                return;
+            };
+            let used = &mut to[..shape.outputs * count];
+            for (row, &b) in used.chunks_exact_mut(count).zip(bias) {
+                row.fill(b);
+            }
+            add_product(MatrixMut::row_major(used, shape.outputs, count), weight, input);
+            let place = head.modulation.as_ref().map(|m| m.place);
+            let modulate = |used: &mut [T], shift_scale: T| {
+                for (r, row) in used.chunks_exact_mut(count).enumerate() {
+                    let gain = slots.gain.map_or(T::ONE, |at| theta[at + r]);
+                    let shift = slots.shift.map_or(T::ZERO, |at| theta[at + r]) * shift_scale;
+                    row.iter_mut().for_each(|u| *u = *u * gain + shift);
+                }
+            };
+            match (place, activation) {
+                (Some(Place::BeforeOmega), _) => modulate(used, T::ONE),
+                // sin(g omega u + s) = sin(omega (g u + s / omega))
+                (Some(Place::AfterOmega), Activation::Sine { omega }) => {
+                    modulate(used, T::from_f64(1.0 / f64::from(omega)))
+                }
+                _ => {}
+            }
+            activation.apply(used);
+            if place == Some(Place::AfterActivation) {
+                modulate(used, T::ONE);
+            }
+            std::mem::swap(from, to);
         }
     }
 }

@@ -90,8 +90,8 @@ impl Field {
         &z[range.start * dim..range.end * dim]
     }
 
-    /// The generated weights of every latent in `z`: `[latents][inr.weight_count()]`, layer by layer,
-    /// `[out, in]` and then biases.
+    /// The generated parameters of every latent in `z`: `[latents][theta_len]`, layer by layer: weights
+    /// `[out, in]`, biases, then gains and shifts where there are any.
     ///
     /// # Errors
     /// Where `z` is no whole number of latents, or the device fails.
@@ -152,7 +152,8 @@ impl Field {
     ) -> Result<Report> {
         let mut report = Report { strategy: Strategy::name(fused), ..Report::default() };
         report.timings.clock = Clock::Wall;
-        let theta_bytes = self.model.inr.weight_count() * size_of::<f32>();
+        let each = network.theta_len();
+        let theta_bytes = each * size_of::<f32>();
         let at_once = if fused { blocks.batch } else { (CPU_THETA_BYTES / theta_bytes).max(1) };
         let mut values = vec![0.0; blocks.largest()];
         let memory = &mut report.memory;
@@ -175,7 +176,6 @@ impl Field {
                 if fused {
                     network.evaluate_fused(&features.rows(local), &part, values);
                 } else {
-                    let each = self.model.inr.weight_count();
                     network.evaluate(&theta[local.start * each..local.end * each], &part, values);
                 }
                 report.timings.add(Phase::Evaluate, started.elapsed());

@@ -354,6 +354,26 @@ impl Context {
         Ok(pipeline)
     }
 
+    /// A bind group of `pipeline`'s group 0.
+    pub(super) fn bind_group<'a>(
+        &self,
+        label: &str,
+        pipeline: &wgpu::ComputePipeline,
+        bound: impl Iterator<Item = (usize, wgpu::BindingResource<'a>)>,
+    ) -> wgpu::BindGroup {
+        let entry = |(binding, resource)| wgpu::BindGroupEntry {
+            binding: u32::try_from(binding).unwrap_or(u32::MAX),
+            resource,
+        };
+        let entries: Vec<_> = bound.map(entry).collect();
+        let layout = pipeline.get_bind_group_layout(0);
+        self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(label),
+            layout: &layout,
+            entries: &entries,
+        })
+    }
+
     /// Waits until everything submitted so far is done.
     ///
     /// # Errors

@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use super::Context;
 use super::field::{Codes, Field};
-use super::layout::Layout;
+use super::layout::{ActivationCode, Kind, Plan};
 use super::memory::{Buffer, Use};
 use super::tile::Tile;
 use super::timing::Stopwatch;
 use crate::measure::{Phase, Timings};
-use crate::model::{Domain, Inr, Order};
+use crate::model::{Domain, Encoding, Inr, Order};
 use crate::{Error, Result};
 
 /// How long one slice of headless work should take: far from the 2 s after which Windows resets a GPU.
@@ -59,7 +59,8 @@ struct Job {
     step: [f32; 2],
     low: f32,
     inverse_range: f32,
-    pad: [u32; 2],
+    frequencies: u32,
+    pad: u32,
 }
 
 /// The template values of `evaluate.wgsl`.
@@ -69,6 +70,15 @@ pub(super) struct EvaluateSpec {
     outputs: usize,
     hidden: usize,
     kinds: Vec<&'static str>,
+    generated_access: &'static str,
+    activations: Vec<ActivationCode>,
+    /// Whether any layer is modulated, and whether any divides its rows by their norms.
+    modulated: bool,
+    demodulated: bool,
+    encoding: &'static str,
+    /// Fourier features: rows of B. Octaves: of the coordinates, how many come first as they are.
+    encoding_count: usize,
+    encoding_plain: usize,
     domain: &'static str,
     /// Empty for a buffer.
     texture_format: &'static str,
@@ -77,9 +87,35 @@ pub(super) struct EvaluateSpec {
 }
 
 impl EvaluateSpec {
-    pub(super) fn new(inr: &Inr, kinds: Vec<&'static str>, domain: &'static str, texture_format: &'static str) -> Self {
-        let tile = Tile::choose(inr.max_width(), kinds.contains(&"linear"));
-        Self { inputs: inr.inputs, outputs: inr.outputs, hidden: inr.hidden.len(), kinds, domain, texture_format, tile }
+    pub(super) fn new(inr: &Inr, plan: &Plan, domain: &'static str, texture_format: &'static str) -> Self {
+        let kinds: Vec<&str> = plan.kinds().into_iter().map(Kind::file).collect();
+        // Only linear heads make a weight so dear that more points should share it.
+        let dear = kinds.contains(&Kind::Linear.file());
+        let (encoding, encoding_count, encoding_plain) = match &inr.encoding {
+            Encoding::Identity => ("identity", 0, 0),
+            Encoding::Fourier { features, .. } => ("fourier", *features, 0),
+            Encoding::Octaves { input, .. } => ("octaves", 0, if *input { inr.inputs } else { 0 }),
+        };
+        Self {
+            inputs: inr.inputs,
+            outputs: inr.outputs,
+            hidden: inr.hidden.len(),
+            kinds,
+            generated_access: "read",
+            activations: ActivationCode::list(inr.hidden.iter().map(|l| &l.activation)),
+            modulated: plan.layers.iter().any(|l| l.place != 0),
+            demodulated: plan.layers.iter().any(|l| l.demodulate != 0),
+            encoding,
+            encoding_count,
+            encoding_plain,
+            domain,
+            texture_format,
+            tile: Tile::choose(inr.max_width(), dear),
+        }
+    }
+
+    fn uses(&self, kind: Kind) -> bool {
+        self.kinds.contains(&kind.file())
     }
 }
 
@@ -123,11 +159,7 @@ impl Field {
     ) -> Result<Evaluation> {
         domain.check(self.model.inr.inputs)?;
         let (ctx, inr, layout) = (&self.ctx, &self.model.inr, &self.layout);
-        let fused = codes.theta.is_none();
-        let (layers, table) =
-            if fused { (&layout.fused, &self.fused_layers) } else { (&layout.materialised, &self.materialised_layers) };
-        let kinds: Vec<&str> = Layout::kinds(layers).into_iter().map(super::layout::Kind::file).collect();
-        let uses = |k: &str| kinds.contains(&k);
+        let (plan, table) = self.plan(codes.fused);
         let texture_format = match target {
             Target::Buffer(_) => "",
             Target::Texture(_) if inr.outputs > 4 => {
@@ -145,7 +177,7 @@ impl Field {
             Domain::Grid(_) => ("grid", None),
             Domain::Points { coordinates, .. } => ("points", Some(ctx.upload("points", coordinates, Use::Other)?)),
         };
-        let spec = EvaluateSpec::new(inr, kinds.clone(), name, texture_format);
+        let spec = EvaluateSpec::new(inr, plan, name, texture_format);
         let pipeline = ctx.pipeline("evaluate.wgsl", &spec)?;
 
         let count = |n: usize| {
@@ -155,7 +187,8 @@ impl Field {
         let tiles = count(domain.len().div_ceil(spec.tile.points_per_group))?;
         let total = count(tiles as usize * latents.len())?;
         let mut job = Job { tiles, first_latent: count(latents.start)?, points: count(domain.len())?, ..Job::zeroed() };
-        (job.theta_stride, job.feature_stride) = (layout.theta_stride, layout.feature_stride);
+        (job.theta_stride, job.feature_stride, job.frequencies) =
+            (plan.stride, layout.feature_stride, layout.frequencies);
         (job.low, job.inverse_range) = (self.model.values.low, 1.0 / (self.model.values.high - self.model.values.low));
         if let Domain::Grid(grid) = domain {
             (job.width, job.height, job.swap_axes) = (grid.width, grid.height, u32::from(grid.order == Order::Yx));
@@ -182,27 +215,23 @@ impl Field {
             }
         };
         let uniform = ctx.uniform("evaluation", &[job])?;
-        let entry = |binding, resource| wgpu::BindGroupEntry { binding, resource };
-        let mut entries = vec![entry(0, uniform.binding()), entry(1, table.binding()), entry(6, output)];
-        if uses("shared") || uses("linear") {
-            entries.push(entry(2, self.arena.binding()));
+        let mut bound = vec![(0, uniform.binding()), (1, table.binding()), (6, output)];
+        if spec.uses(Kind::Shared) || spec.uses(Kind::Linear) || spec.uses(Kind::LowRank) || spec.encoding == "fourier"
+        {
+            bound.push((2, self.arena.binding()));
         }
-        if let (Some(theta), true) = (&codes.theta, uses("materialised")) {
-            entries.push(entry(3, theta.binding()));
+        if let (Some(generated), true) = (&codes.generated, spec.uses(Kind::Materialised) || spec.uses(Kind::LowRank)) {
+            bound.push((3, generated.binding()));
         }
-        if let (Some(features), true) = (&codes.features, uses("linear")) {
-            entries.push(entry(4, features.binding()));
+        if let (Some(features), true) = (&codes.features, spec.uses(Kind::Linear)) {
+            bound.push((4, features.binding()));
         }
         if let Some(points) = &points {
-            entries.push(entry(5, points.binding()));
+            bound.push((5, points.binding()));
         }
-        let bind_group = ctx.device().create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("evaluation"),
-            layout: &pipeline.get_bind_group_layout(0),
-            entries: &entries,
-        });
+        let bind_group = ctx.bind_group("evaluation", &pipeline, bound.into_iter());
         ctx.check()?;
-        let generated = if uses("linear") { self.model.hypernetwork.macs_per_latent() } else { 0 };
+        let generated = if codes.fused { self.model.hypernetwork.macs_per_latent() } else { 0 };
         let macs_per_group = (spec.tile.points_per_group * inr.macs_per_point() + generated) as f64;
         Ok(Evaluation {
             ctx: Arc::clone(ctx),

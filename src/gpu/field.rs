@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::layout::{Layer, Layout};
+use super::layout::{Layer, Layout, Plan};
 use super::memory::{Buffer, Use};
 use super::{Context, generate};
 use crate::Result;
@@ -20,15 +20,16 @@ pub struct Field {
     pub(super) fused_layers: Buffer,
 }
 
-/// A batch of latents on the GPU: their features, and under the materialised strategy their theta.
+/// A batch of latents on the GPU: their features, and what the heads generated from them beforehand.
 #[derive(Debug)]
 pub struct Codes {
     /// Number of latents.
     pub batch: usize,
-    /// Rows of `feature_stride` numbers; None where no head is generated.
+    pub(super) fused: bool,
+    /// Rows of `feature_stride` numbers; None where nothing is generated.
     pub(super) features: Option<Buffer>,
-    /// Rows of `theta_stride` vec4s; None under the fused strategy.
-    pub(super) theta: Option<Buffer>,
+    /// Rows of the plan's `stride` vec4s: all of theta if materialised; vectors and factors only if fused.
+    pub(super) generated: Option<Buffer>,
     /// Time spent on generating.
     pub timings: Timings,
 }
@@ -43,8 +44,8 @@ impl Field {
         let table = |layers: &[Layer]| ctx.uniform("layers", layers);
         Ok(Self {
             arena: ctx.upload("the model's parameters", &arena, Use::Model)?,
-            materialised_layers: table(&layout.materialised)?,
-            fused_layers: table(&layout.fused)?,
+            materialised_layers: table(&layout.materialised.layers)?,
+            fused_layers: table(&layout.fused.layers)?,
             layout,
             ctx: Arc::clone(ctx),
             model: Arc::clone(model),
@@ -66,28 +67,36 @@ impl Field {
 
     /// The most latents whose theta fits `bytes`.
     pub fn latents_within(&self, bytes: u64) -> usize {
-        let each = u64::from(self.layout.theta_stride.max(1)) * 16;
+        let each = u64::from(self.layout.materialised.stride.max(1)) * 16;
         usize::try_from((bytes / each).max(1)).unwrap_or(usize::MAX)
     }
 
-    /// Reads back materialised weights: per latent, layer by layer, `[out, in]` and then biases.
+    /// What a strategy generates beforehand, and its table of layers.
+    pub(super) fn plan(&self, fused: bool) -> (&Plan, &Buffer) {
+        if fused {
+            (&self.layout.fused, &self.fused_layers)
+        } else {
+            (&self.layout.materialised, &self.materialised_layers)
+        }
+    }
+
+    /// Reads back materialised parameters, per latent in the order of
+    /// [`Hypernetwork::materialise`](crate::model::Hypernetwork::materialise).
     ///
     /// # Errors
     /// Where the codes were not materialised, or the device fails.
     pub fn theta(&self, codes: &Codes) -> Result<Vec<f32>> {
-        let shapes = self.model.inr.layers();
-        let unpack = |row: &[f32]| self.layout.unpack_theta(&self.model.hypernetwork.heads, &shapes, row);
-        let stride = self.layout.theta_stride as usize * 4;
-        if stride == 0 {
-            return Ok(unpack(&[]));
+        if codes.fused {
+            return Err(crate::Error::invalid("these codes are fused: their weights were never written"));
         }
-        let theta = codes
-            .theta
-            .as_ref()
-            .ok_or_else(|| crate::Error::invalid("these codes are fused: their weights were never written"))?;
+        let unpack = |row: &[f32]| self.layout.unpack_theta(&self.model, row);
+        let Some(generated) = &codes.generated else {
+            return Ok((0..codes.batch).flat_map(|_| unpack(&[])).collect());
+        };
+        let stride = self.layout.materialised.stride as usize * 4;
         let mut rows = vec![0.0; codes.batch * stride];
         let staging = self.ctx.staging(size_of_val(&rows[..]) as u64)?;
-        self.ctx.read_back(theta, &staging, &mut rows)?;
+        self.ctx.read_back(generated, &staging, &mut rows)?;
         Ok(rows.chunks_exact(stride).flat_map(unpack).collect())
     }
 }

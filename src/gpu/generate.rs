@@ -1,15 +1,18 @@
-//! From latents to features to theta: one dispatch per trunk layer and one for all heads, in `product.wgsl`.
+//! From latents to features to generated numbers: one dispatch per trunk layer and one for all heads
+//! (`product.wgsl`), one for the normalisations of a layer (`normalise.wgsl`), and one for the matrices that are
+//! not linear in the features (`materialise.wgsl`).
 
 use bytemuck::{Pod, Zeroable};
 use serde::Serialize;
 
 use super::evaluate::SLICE;
 use super::field::{Codes, Field};
-use super::layout::{Map, Pass, Stage};
+use super::layout::{ActivationCode, Fill, Kind, Map, NO_ACTIVATION, Norm, Pass, Plan, Stage};
 use super::memory::{Buffer, Use};
 use super::timing::Stopwatch;
 use crate::Result;
 use crate::measure::{Phase, Timings};
+use crate::model::NORM_EPSILON;
 
 /// Inputs that a workgroup stages at a time.
 const CHUNK: usize = 64;
@@ -27,118 +30,197 @@ struct Batch {
     target_stride: u32,
 }
 
-/// The template values of `product.wgsl`.
-#[derive(Debug, Serialize)]
+/// The template values of `product.wgsl` and `normalise.wgsl`.
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct ProductSpec {
     latents: u32,
     chunk: usize,
+    activations: Vec<ActivationCode>,
+    no_activation: u32,
+    epsilon: f64,
 }
 
 impl ProductSpec {
-    /// Both variants: for one latent, and for many.
-    pub(super) const VARIANTS: [Self; 2] = [Self { latents: 1, chunk: CHUNK }, Self { latents: LATENTS, chunk: CHUNK }];
+    /// For one latent or for many, with the activations that the trunks have.
+    pub(super) fn new(many: bool, activations: Vec<ActivationCode>) -> Self {
+        let latents = if many { LATENTS } else { 1 };
+        Self { latents, chunk: CHUNK, activations, no_activation: NO_ACTIVATION, epsilon: NORM_EPSILON }
+    }
+}
+
+/// The template values of `materialise.wgsl`.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct MaterialiseSpec {
+    kinds: Vec<&'static str>,
+    generated_access: &'static str,
+    encoding: &'static str,
+}
+
+impl MaterialiseSpec {
+    pub(super) fn new() -> Self {
+        Self { kinds: vec![Kind::LowRank.file()], generated_access: "read_write", encoding: "identity" }
+    }
 }
 
 pub(super) fn prepare(field: &Field, z: &[f32], batch: usize, fused: bool) -> Result<Codes> {
-    let layout = &field.layout;
-    assert_eq!(z.len(), batch * field.model.latent_dim(), "latents do not match the model");
-    let mut codes = Codes { batch, features: None, theta: None, timings: Timings::default() };
-    if layout.head_pass.is_empty() || batch == 0 {
+    let (ctx, layout) = (&field.ctx, &field.layout);
+    let dim = field.model.latent_dim();
+    assert_eq!(z.len(), batch * dim, "latents do not match the model");
+    let mut codes = Codes { batch, fused, features: None, generated: None, timings: Timings::default() };
+    if layout.materialised.maps.is_empty() || batch == 0 {
         return Ok(codes);
     }
+    let plan = field.plan(fused).0;
     let rows = |stride: u32| vec![0.0_f32; batch * stride as usize];
-    let latents = field.ctx.upload("latents", z, Use::Features)?;
+    let latents = ctx.upload("latents", z, Use::Features)?;
     let mut initial = rows(layout.feature_stride);
     for &offset in &layout.identity {
-        let dim = field.model.latent_dim();
         for (row, z) in initial.chunks_exact_mut(layout.feature_stride as usize).zip(z.chunks_exact(dim)) {
             row[offset..][..dim].copy_from_slice(z);
         }
     }
-    let features = field.ctx.upload("features", &initial, Use::Features)?;
+    let features = ctx.upload("features", &initial, Use::Features)?;
     let hidden: Vec<Buffer> = (layout.hidden_strides.iter())
-        .map(|&stride| field.ctx.upload("trunk layer", &rows(stride), Use::Features))
+        .map(|&stride| ctx.upload("trunk layer", &rows(stride), Use::Features))
         .collect::<Result<_>>()?;
-    let stopwatch = Stopwatch::new(&field.ctx)?;
-    codes.timings.clock = stopwatch.clock();
-    let buffer = |stage: Stage, theta: Option<&Buffer>| match stage {
-        Stage::Latents => (latents.raw().clone(), layout.latent_stride),
-        Stage::Hidden(l) => (hidden[l].raw().clone(), layout.hidden_strides[l]),
-        Stage::Features => (features.raw().clone(), layout.feature_stride),
-        Stage::Theta => (theta.expect("the head pass runs with theta").raw().clone(), layout.theta_stride * 4),
+    let (bytes, usage) =
+        (batch as u64 * u64::from(plan.stride) * 16, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC);
+    let generated = match plan.stride {
+        0 => None,
+        _ if fused => Some(ctx.buffer("the generated vectors and factors", bytes, usage, Use::Features)?),
+        _ => Some(ctx.buffer("the generated weights", bytes, usage, Use::Theta)?),
     };
-    let mut run = |pass: &Pass, theta: Option<&Buffer>| {
-        let (from, to) = (buffer(pass.from, theta), buffer(pass.to, theta));
-        product(field, &stopwatch, &pass.maps, batch, from, to, &mut codes.timings)
+    let activations =
+        field.model.hypernetwork.trunks.iter().flat_map(|t| &t.layers).filter_map(|l| l.activation.as_ref());
+    let mut work = Work {
+        field,
+        stopwatch: Stopwatch::new(ctx)?,
+        spec: ProductSpec::new(batch > 1, ActivationCode::list(activations)),
+        batch,
+        timings: &mut codes.timings,
     };
-    for pass in &layout.trunk_passes {
-        run(pass, None)?;
+    let buffer = |stage: Stage| match stage {
+        Stage::Latents => Some((&latents, layout.latent_stride)),
+        Stage::Hidden(l) => Some((&hidden[l], layout.hidden_strides[l])),
+        Stage::Features => Some((&features, layout.feature_stride)),
+        Stage::Generated => generated.as_ref().map(|g| (g, plan.stride * 4)),
+    };
+    let heads = Pass { from: Stage::Features, to: Stage::Generated, maps: plan.maps.clone(), norms: Vec::new() };
+    for pass in layout.trunk_passes.iter().chain([&heads]) {
+        // Only the heads' pass can have nowhere to go: fused weights alone generate nothing beforehand.
+        if let (Some(from), Some(to)) = (buffer(pass.from), buffer(pass.to)) {
+            work.product(&pass.maps, from, to)?;
+            work.normalise(&pass.norms, to)?;
+        }
     }
-    if !fused {
-        let bytes = batch as u64 * u64::from(layout.theta_stride) * 16;
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
-        let theta = field.ctx.buffer("the generated weights", bytes, usage, Use::Theta)?;
-        run(&Pass { from: Stage::Features, to: Stage::Theta, maps: layout.head_pass.clone() }, Some(&theta))?;
-        codes.theta = Some(theta);
+    if let Some(generated) = &generated {
+        work.materialise(plan, generated)?;
     }
-    codes.features = Some(features);
+    work.timings.clock = work.stopwatch.clock();
+    (codes.features, codes.generated) = (Some(features), generated);
     Ok(codes)
 }
 
-/// Computes `maps` for every latent of the batch, in slices of latents that fit the device's pace.
-fn product(
-    field: &Field,
-    stopwatch: &Stopwatch,
-    maps: &[Map],
+/// A batch on its way.
+struct Work<'a> {
+    field: &'a Field,
+    stopwatch: Stopwatch,
+    spec: ProductSpec,
     batch: usize,
-    (source, source_stride): (wgpu::Buffer, u32),
-    (target, target_stride): (wgpu::Buffer, u32),
-    timings: &mut Timings,
-) -> Result<()> {
-    let ctx = &field.ctx;
-    let spec = &ProductSpec::VARIANTS[usize::from(batch > 1)];
-    let pipeline = ctx.pipeline("product.wgsl", spec)?;
-    let table = ctx.upload("product maps", maps, Use::Other)?;
-    let uniform = ctx.uniform("product batch", &[Batch::zeroed()])?;
-    let entry = |binding, resource| wgpu::BindGroupEntry { binding, resource };
-    let bind_group = ctx.device().create_bind_group(&wgpu::BindGroupDescriptor {
-        label: Some("product"),
-        layout: &pipeline.get_bind_group_layout(0),
-        entries: &[
-            entry(0, uniform.binding()),
-            entry(1, table.binding()),
-            entry(2, field.arena.binding()),
-            entry(3, source.as_entire_binding()),
-            entry(4, target.as_entire_binding()),
-        ],
-    });
-    let widest = maps.iter().map(|m| m.length).max().unwrap_or(0);
-    let macs: f64 = maps.iter().map(|m| f64::from(m.inputs) * f64::from(m.length) * 4.0).sum();
-    let count = u32::try_from(batch).expect("a batch that fits memory fits u32");
-    let maps = u32::try_from(maps.len()).expect("a model has few tensors");
-    let mut first = 0;
-    while first < count {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "saturating; bounded by the next line"
-        )]
-        let affordable = (ctx.affordable_macs(SLICE) / macs.max(1.0)) as u32;
-        let blocks = (affordable / spec.latents).clamp(1, 65_535);
-        let end = count.min(first.saturating_add(blocks * spec.latents));
-        ctx.queue().write_buffer(
-            uniform.raw(),
-            0,
-            bytemuck::bytes_of(&Batch { first, end, source_stride, target_stride: target_stride / 4 }),
-        );
-        let (ran, waited) = stopwatch.run(ctx, "generate", |pass| {
+    timings: &'a mut Timings,
+}
+
+impl Work<'_> {
+    /// Computes `maps` for every latent.
+    fn product(&mut self, maps: &[Map], from: (&Buffer, u32), to: (&Buffer, u32)) -> Result<()> {
+        let ctx = &self.field.ctx;
+        let Some(widest) = maps.iter().map(|m| m.length).max() else { return Ok(()) };
+        let pipeline = ctx.pipeline("product.wgsl", &self.spec)?;
+        let table = ctx.upload("product maps", maps, Use::Other)?;
+        let uniform = ctx.uniform("product batch", &[Batch::zeroed()])?;
+        let bound = [uniform.binding(), table.binding(), self.field.arena.binding(), from.0.binding(), to.0.binding()];
+        let bind_group = ctx.bind_group("product", &pipeline, bound.into_iter().enumerate());
+        let macs: f64 = maps.iter().map(|m| f64::from(m.inputs) * f64::from(m.length) * 4.0).sum();
+        let (maps, per_group) = (count(maps.len()), self.spec.latents);
+        self.slices(macs, per_group, |first, end, pass| {
+            let batch = Batch { first, end, source_stride: from.1, target_stride: to.1 / 4 };
+            ctx.queue().write_buffer(uniform.raw(), 0, bytemuck::bytes_of(&batch));
             pass.set_pipeline(&pipeline);
             pass.set_bind_group(0, &bind_group, &[]);
-            pass.dispatch_workgroups(widest.div_ceil(THREADS), (end - first).div_ceil(spec.latents), maps);
-        })?;
-        ctx.learn(macs * f64::from(end - first), waited);
-        timings.add(Phase::Generate, ran);
-        first = end;
+            pass.dispatch_workgroups(widest.div_ceil(THREADS), (end - first).div_ceil(per_group), maps);
+        })
     }
-    Ok(())
+
+    /// Normalises and activates rows of features in place.
+    fn normalise(&mut self, norms: &[Norm], (rows, stride): (&Buffer, u32)) -> Result<()> {
+        if norms.is_empty() {
+            return Ok(());
+        }
+        let ctx = &self.field.ctx;
+        let pipeline = ctx.pipeline("normalise.wgsl", &self.spec)?;
+        let table = ctx.upload("norms", norms, Use::Other)?;
+        let uniform = ctx.uniform("norm batch", &[[0_u32; 4]])?;
+        let bound = [uniform.binding(), table.binding(), self.field.arena.binding(), rows.binding()];
+        let bind_group = ctx.bind_group("normalise", &pipeline, bound.into_iter().enumerate());
+        let macs: f64 = norms.iter().map(|n| 4.0 * f64::from(n.count)).sum();
+        let norms = count(norms.len());
+        self.slices(macs, 1, |first, end, pass| {
+            ctx.queue().write_buffer(uniform.raw(), 0, bytemuck::cast_slice(&[first, stride, 0, 0]));
+            pass.set_pipeline(&pipeline);
+            pass.set_bind_group(0, &bind_group, &[]);
+            pass.dispatch_workgroups(end - first, 1, norms);
+        })
+    }
+
+    /// Writes the matrices that are not linear in the features, from what was generated before.
+    fn materialise(&mut self, plan: &Plan, generated: &Buffer) -> Result<()> {
+        let Some(widest) = plan.fills.iter().map(|f| f.tensor.rows4).max() else { return Ok(()) };
+        let ctx = &self.field.ctx;
+        let pipeline = ctx.pipeline("materialise.wgsl", &MaterialiseSpec::new())?;
+        let table = ctx.upload("matrices to write", &plan.fills, Use::Other)?;
+        let uniform = ctx.uniform("materialise batch", &[[0_u32; 4]])?;
+        let bound = [uniform.binding(), table.binding(), self.field.arena.binding(), generated.binding()];
+        let bind_group = ctx.bind_group("materialise", &pipeline, bound.into_iter().enumerate());
+        let macs = |f: &Fill| f64::from(f.tensor.length) * 4.0 * f64::from(4 * f.tensor.feature_count + 2);
+        let fills = count(plan.fills.len());
+        self.slices(plan.fills.iter().map(macs).sum(), 1, |first, end, pass| {
+            ctx.queue().write_buffer(uniform.raw(), 0, bytemuck::cast_slice(&[plan.stride, 0, first, 0]));
+            pass.set_pipeline(&pipeline);
+            pass.set_bind_group(0, &bind_group, &[]);
+            pass.dispatch_workgroups(widest.div_ceil(THREADS), end - first, fills);
+        })
+    }
+
+    /// Runs the batch in slices of latents that fit the device's pace: `macs` multiply-adds a latent, whole
+    /// groups of `per_group` latents.
+    fn slices(
+        &mut self,
+        macs: f64,
+        per_group: u32,
+        record: impl Fn(u32, u32, &mut wgpu::ComputePass<'_>),
+    ) -> Result<()> {
+        let ctx = &self.field.ctx;
+        let total = count(self.batch);
+        let mut first = 0;
+        while first < total {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "saturating; bounded right away"
+            )]
+            let affordable = (ctx.affordable_macs(SLICE) / macs.max(1.0)) as u32;
+            let groups = (affordable / per_group).clamp(1, 65_535);
+            let end = total.min(first.saturating_add(groups * per_group));
+            let (ran, waited) = self.stopwatch.run(ctx, "generate", |pass| record(first, end, pass))?;
+            ctx.learn(macs * f64::from(end - first), waited);
+            self.timings.add(Phase::Generate, ran);
+            first = end;
+        }
+        Ok(())
+    }
+}
+
+/// A number of latents or tensors: what fits memory fits u32.
+fn count(n: usize) -> u32 {
+    u32::try_from(n).expect("a batch that fits memory fits u32")
 }

@@ -1,11 +1,13 @@
 //! How a model lies in GPU memory: one arena of parameters, and tables that say where everything is.
-//! The structs mirror `shaders/include/layers.wgsl` and `shaders/product.wgsl`.
+//! The structs mirror `shaders/include/layers.wgsl`, `product.wgsl`, `normalise.wgsl` and `materialise.wgsl`.
 
 use bytemuck::{Pod, Zeroable};
+use serde::Serialize;
 
 use super::GpuError;
 use crate::Result;
-use crate::model::{Activation, Dense, Head, LayerShape, Model, TrunkActivation, heads};
+use crate::model::heads::{Generated, LowRank, Multiplier, Place};
+use crate::model::{Activation, Dense, Encoding, Head, LayerShape, Model, Source, TrunkLayer};
 
 /// Kinds of weight source, as `Tensor.kind` in WGSL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,17 +15,63 @@ pub(super) enum Kind {
     Materialised = 0,
     Shared = 1,
     Linear = 2,
+    LowRank = 3,
+    Constant = 4,
 }
 
 impl Kind {
+    const ALL: [Self; 5] = [Self::Materialised, Self::Shared, Self::Linear, Self::LowRank, Self::Constant];
+
     /// The name of the kind's file in `shaders/heads/`.
     pub(super) fn file(self) -> &'static str {
         match self {
             Self::Materialised => "materialised",
             Self::Shared => "shared",
             Self::Linear => "linear",
+            Self::LowRank => "low-rank",
+            Self::Constant => "constant",
         }
     }
+}
+
+/// An activation's name and its code in WGSL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct ActivationCode {
+    pub kind: &'static str,
+    pub code: u32,
+}
+
+/// The code that stands for no activation: one past the last.
+pub(super) const NO_ACTIVATION: u32 = 9;
+
+impl ActivationCode {
+    pub(super) fn of(activation: &Activation) -> Self {
+        let code = match activation {
+            Activation::Sine { .. } => 0,
+            Activation::Relu => 1,
+            Activation::LeakyRelu { .. } => 2,
+            Activation::Tanh => 3,
+            Activation::Sigmoid => 4,
+            Activation::Softplus { .. } => 5,
+            Activation::Gaussian { .. } => 6,
+            Activation::Finer { .. } => 7,
+            Activation::Gabor { .. } => 8,
+        };
+        Self { kind: activation.kind(), code }
+    }
+
+    /// Those that occur, each once.
+    pub(super) fn list<'a>(activations: impl Iterator<Item = &'a Activation>) -> Vec<Self> {
+        let mut found: Vec<Self> = activations.map(Self::of).collect();
+        found.sort_by_key(|a| a.code);
+        found.dedup();
+        found
+    }
+}
+
+/// Code and parameters as the kernels take them.
+fn activation_fields(activation: Option<&Activation>) -> (u32, [f32; 2]) {
+    activation.map_or((NO_ACTIVATION, [0.0; 2]), |a| (ActivationCode::of(a).code, a.parameters()))
 }
 
 #[repr(C)]
@@ -34,18 +82,37 @@ pub(super) struct Tensor {
     pub length: u32,
     pub features: u32,
     pub feature_count: u32,
-    pad: [u32; 3],
+    pub factors: u32,
+    pub rows4: u32,
+    pub multiplier: u32,
+}
+
+impl Tensor {
+    fn constant(value: f32) -> Self {
+        Self { kind: Kind::Constant as u32, base: value.to_bits(), ..Self::default() }
+    }
 }
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 pub(super) struct Layer {
     pub inputs: u32,
+    pub previous: u32,
     pub rows4: u32,
-    pub scale: f32,
-    pad: u32,
+    pub activation: u32,
+    pub parameters: [f32; 2],
+    pub place: u32,
+    pub demodulate: u32,
     pub weight: Tensor,
     pub bias: Tensor,
+    pub gain: Tensor,
+    pub shift: Tensor,
+}
+
+impl Layer {
+    fn tensors(&self) -> [&Tensor; 4] {
+        [&self.weight, &self.bias, &self.gain, &self.shift]
+    }
 }
 
 /// One affine map of a product pass.
@@ -58,9 +125,34 @@ pub(super) struct Map {
     pub source: u32,
     pub destination: u32,
     pub activation: u32,
+    pub parameters: [f32; 2],
 }
 
-/// A buffer of a batch on its way from latents to theta.
+/// One layer normalisation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub(super) struct Norm {
+    pub start: u32,
+    pub count: u32,
+    pub weight: u32,
+    pub bias: u32,
+    pub activation: u32,
+    pub parameters: [f32; 2],
+    pad: u32,
+}
+
+/// One matrix that `materialise.wgsl` writes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub(super) struct Fill {
+    pub tensor: Tensor,
+    pub destination: u32,
+    pub inputs: u32,
+    pub demodulate: u32,
+    pad: u32,
+}
+
+/// A buffer of a batch on its way from latents to generated numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// The latents themselves.
@@ -69,37 +161,61 @@ pub(super) enum Stage {
     Hidden(usize),
     /// Outputs of the trunks.
     Features,
-    /// Materialised weights.
-    Theta,
+    /// What the heads generate before the INR is evaluated.
+    Generated,
 }
 
-/// Maps that one dispatch computes: all from one buffer to another.
+/// Maps that one dispatch computes, all from one buffer to another, and the normalisations that follow.
 #[derive(Clone, Debug)]
 pub(super) struct Pass {
     pub from: Stage,
     pub to: Stage,
     pub maps: Vec<Map>,
+    pub norms: Vec<Norm>,
+}
+
+/// One strategy: what is generated beforehand, and where the evaluate kernel finds every tensor. Vectors (biases,
+/// gains, shifts) and low-rank factors are always generated beforehand; matrices only if materialised.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Plan {
+    pub layers: Vec<Layer>,
+    pub maps: Vec<Map>,
+    pub fills: Vec<Fill>,
+    /// vec4s per latent of what is generated beforehand.
+    pub stride: u32,
+}
+
+impl Plan {
+    /// The kinds of source that the layers ask.
+    pub(super) fn kinds(&self) -> Vec<Kind> {
+        let uses = |k: Kind| self.layers.iter().any(|l| l.tensors().iter().any(|t| t.kind == k as u32));
+        Kind::ALL.into_iter().filter(|&k| uses(k)).collect()
+    }
+
+    /// Appends a generated tensor; returns its place.
+    fn generate(&mut self, map: &Map) -> u32 {
+        let destination = self.stride;
+        self.maps.push(Map { destination, ..*map });
+        self.stride += map.length;
+        destination
+    }
 }
 
 /// A model's tables.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layout {
-    /// Layers whose generated tensors lie in theta.
-    pub materialised: Vec<Layer>,
-    /// Layers whose generated tensors are filled by their heads.
-    pub fused: Vec<Layer>,
+    pub materialised: Plan,
+    pub fused: Plan,
     /// The trunks, in order.
     pub trunk_passes: Vec<Pass>,
-    /// The heads that are materialised; empty where all are shared.
-    pub head_pass: Vec<Map>,
     /// Numbers per latent: of the latent, of each hidden stage, of the features.
     pub latent_stride: u32,
     pub hidden_strides: Vec<u32>,
     pub feature_stride: u32,
-    /// vec4s of theta per latent.
-    pub theta_stride: u32,
-    /// Feature rows that are the latent itself: (offset, length), for trunks without layers.
+    /// Where in a row of features the latent itself stands, for trunks without layers.
     pub identity: Vec<usize>,
+    /// The first vec4 of the encoding's frequencies.
+    pub frequencies: u32,
 }
 
 /// The arena while it is being filled.
@@ -107,40 +223,50 @@ pub(super) struct Layout {
 struct Arena(Vec<f32>);
 
 impl Arena {
-    /// Appends `columns` rows of `rows` numbers, each padded to vec4s, and a last row: element (r, k) is
-    /// `at(r, k)`, the last row `last(r)`. Returns the first vec4 and the vec4s per row.
-    fn push(
-        &mut self,
-        rows: usize,
-        columns: usize,
-        at: impl Fn(usize, usize) -> f32,
-        last: impl Fn(usize) -> f32,
-    ) -> Result<(u32, u32)> {
+    /// Appends `columns` rows of `rows` numbers, each padded to vec4s: element (r, k) is `at(r, k)`. Returns the
+    /// first vec4 and the vec4s per row.
+    fn push(&mut self, rows: usize, columns: usize, at: impl Fn(usize, usize) -> f32) -> Result<(u32, u32)> {
         let base = self.0.len() / 4;
         let padded = rows.next_multiple_of(4);
-        self.0.reserve(padded * (columns + 1));
+        self.0.reserve(padded * columns);
         for k in 0..columns {
             self.0.extend((0..rows).map(|r| at(r, k)));
             self.0.resize(self.0.len().next_multiple_of(4), 0.0);
         }
-        self.0.extend((0..rows).map(last));
-        self.0.resize(self.0.len().next_multiple_of(4), 0.0);
         Ok((index(base)?, index(padded / 4)?))
+    }
+
+    /// Appends an affine map onto `numbers` numbers, of which number i is row `element(i)` of the map, times its
+    /// factor (None: padding, 0). The map's bias is the last row.
+    fn push_map(
+        &mut self,
+        map: &Dense<f32>,
+        numbers: usize,
+        element: impl Fn(usize) -> Option<(usize, f32)>,
+    ) -> Result<Map> {
+        let at = |i: usize, j: usize| {
+            element(i).map_or(0.0, |(e, factor)| {
+                factor * if j < map.inputs { map.weight[e * map.inputs + j] } else { map.bias[e] }
+            })
+        };
+        let (matrix, length) = self.push(numbers, map.inputs + 1, at)?;
+        let inputs = index(map.inputs)?;
+        Ok(Map { matrix, length, inputs, source: 0, destination: 0, activation: NO_ACTIVATION, parameters: [0.0; 2] })
     }
 }
 
 fn index(n: usize) -> Result<u32> {
-    u32::try_from(n).map_err(|_| {
+    let error = || {
         GpuError::Limit(format!("the model needs {n} addresses on the GPU, more than 32 bits hold; use --device cpu"))
-            .into()
-    })
+    };
+    u32::try_from(n).map_err(|_| error().into())
 }
 
-/// Where element (r, k) of a `[outputs, inputs]` tensor lies in the GPU's order: by input, rows padded.
-fn gpu_position(shape: &LayerShape, i: usize) -> Option<(usize, usize)> {
-    let padded = shape.outputs.next_multiple_of(4);
+/// The element of a `[outputs, inputs]` tensor that lies at position i of the GPU's order: by input, rows padded.
+fn by_input(outputs: usize, inputs: usize, i: usize) -> Option<usize> {
+    let padded = outputs.next_multiple_of(4);
     let (k, r) = (i / padded, i % padded);
-    (r < shape.outputs).then_some((r, k))
+    (r < outputs).then_some(r * inputs + k)
 }
 
 impl Layout {
@@ -148,6 +274,10 @@ impl Layout {
     pub(super) fn new(model: &Model) -> Result<(Self, Vec<f32>)> {
         let mut layout = Self { latent_stride: index(model.latent_dim().max(1))?, ..Self::default() };
         let mut arena = Arena::default();
+        if let Encoding::Fourier { features, frequencies } = &model.inr.encoding {
+            let inputs = model.inr.inputs;
+            layout.frequencies = arena.push(inputs, *features, |d, f| frequencies[f * inputs + d])?.0;
+        }
         let offsets = layout.push_trunks(model, &mut arena)?;
         for (head, shape) in model.hypernetwork.heads.iter().zip(model.inr.layers()) {
             layout.push_head(head, &shape, &offsets, &mut arena)?;
@@ -171,22 +301,17 @@ impl Layout {
         let mut sources = vec![0; offsets.len()];
         let mut from = Stage::Latents;
         for l in 0..depth {
-            let mut hidden = Pass { from, to: Stage::Hidden(l), maps: Vec::new() };
-            let mut last = Pass { from, to: Stage::Features, maps: Vec::new() };
+            let empty = |to| Pass { from, to, maps: Vec::new(), norms: Vec::new() };
+            let (mut hidden, mut last) = (empty(Stage::Hidden(l)), empty(Stage::Features));
             let mut stride = 0;
             for (t, trunk) in model.hypernetwork.trunks.iter().enumerate() {
                 let Some(layer) = trunk.layers.get(l) else { continue };
-                let activation = match trunk.activation {
-                    TrunkActivation::Relu => 1,
-                };
-                let mut map = dense_map(arena, layer, sources[t], activation)?;
                 if l + 1 == trunk.layers.len() {
-                    map.destination = offsets[t] / 4;
-                    last.maps.push(map);
+                    push_trunk_layer(arena, layer, sources[t], offsets[t], &mut last)?;
                 } else {
-                    (sources[t], map.destination) = (stride, stride / 4);
-                    stride += map.length * 4;
-                    hidden.maps.push(map);
+                    push_trunk_layer(arena, layer, sources[t], stride, &mut hidden)?;
+                    sources[t] = stride;
+                    stride += index(layer.map.outputs.next_multiple_of(4))?;
                 }
             }
             self.hidden_strides.push(stride);
@@ -197,85 +322,174 @@ impl Layout {
     }
 
     fn push_head(&mut self, head: &Head<f32>, shape: &LayerShape, offsets: &[u32], arena: &mut Arena) -> Result<()> {
-        let scale = match shape.activation {
-            #[expect(clippy::cast_possible_truncation, reason = "divided in f64, stored in f32")]
-            Some(Activation::Sine { omega }) => (f64::from(omega) / std::f64::consts::TAU) as f32,
-            None => 1.0,
+        let (activation, parameters) = activation_fields(shape.activation.as_ref());
+        let layer = Layer {
+            inputs: index(shape.inputs)?,
+            previous: index(shape.previous)?,
+            rows4: index(shape.outputs.div_ceil(4))?,
+            activation,
+            parameters,
+            gain: Tensor::constant(1.0),
+            shift: Tensor::constant(0.0),
+            ..Layer::default()
         };
-        let layer =
-            Layer { inputs: index(shape.inputs)?, rows4: index(shape.outputs.div_ceil(4))?, scale, ..Layer::default() };
-        let (mut materialised, mut fused) = (layer, layer);
-        match head {
-            Head::Shared(h) => {
-                let (base, rows4) =
-                    arena.push(shape.outputs, shape.inputs, |r, k| h.weight[r * shape.inputs + k], |r| h.bias[r])?;
-                let tensor = Tensor { kind: Kind::Shared as u32, base, ..Tensor::default() };
-                fused.weight = Tensor { length: layer.inputs * rows4, ..tensor };
-                fused.bias = Tensor { base: base + layer.inputs * rows4, length: rows4, ..tensor };
-                materialised = fused;
+        let (mut written, mut fused) = (layer, layer);
+        (written.bias, fused.bias) = match &head.bias {
+            Source::Shared(values) => twice(push_shared(values, shape.outputs, 1, arena)?),
+            Source::Linear(g) => self.push_vector(g, shape, 1.0, offsets, arena)?,
+            Source::LowRank(_) => return Err(GpuError::Limit("a bias cannot be of low rank".into()).into()),
+        };
+        if let Some(m) = &head.modulation {
+            // sin(g omega u + s) = sin(omega (g u + s / omega)): the kernel knows only before and after.
+            let (place, factor) = match (m.place, shape.activation) {
+                (Place::AfterActivation, _) => (2, 1.0),
+                (Place::AfterOmega, Some(Activation::Sine { omega })) => (1, 1.0 / omega),
+                _ => (1, 1.0),
+            };
+            (written.place, fused.place) = twice(place);
+            if let Some(g) = &m.gain {
+                (written.gain, fused.gain) = self.push_vector(g, shape, 1.0, offsets, arena)?;
             }
-            Head::Linear(h) => {
-                let bias_shape = LayerShape { inputs: 1, ..*shape };
-                (materialised.weight, fused.weight) = self.push_generated(&h.weight, shape, offsets, arena)?;
-                (materialised.bias, fused.bias) = self.push_generated(&h.bias, &bias_shape, offsets, arena)?;
+            if let Some(s) = &m.shift {
+                (written.shift, fused.shift) = self.push_vector(s, shape, factor, offsets, arena)?;
             }
         }
-        self.materialised.push(materialised);
-        self.fused.push(fused);
+        (written.weight, fused.weight) = match &head.weight {
+            Source::Shared(values) => twice(push_shared(values, shape.outputs, shape.inputs, arena)?),
+            Source::Linear(g) => self.push_linear(g, shape, offsets, arena)?,
+            Source::LowRank(h) => {
+                fused.demodulate = u32::from(h.multiplier == Multiplier::Demodulated);
+                self.push_low_rank(h, shape, offsets, arena)?
+            }
+        };
+        self.materialised.layers.push(written);
+        self.fused.layers.push(fused);
         Ok(())
     }
 
-    /// One generated tensor: its place in theta, and its map from features. Returns both ways to fill it.
-    fn push_generated(
+    /// A generated vector of the layer's rows, times `factor`: generated beforehand under both strategies.
+    fn push_vector(
         &mut self,
-        generated: &heads::Generated<f32>,
+        g: &Generated<f32>,
+        shape: &LayerShape,
+        factor: f32,
+        offsets: &[u32],
+        arena: &mut Arena,
+    ) -> Result<(Tensor, Tensor)> {
+        let numbers = shape.outputs.next_multiple_of(4);
+        let mut map = arena.push_map(&g.map, numbers, |i| (i < shape.outputs).then_some((i, factor)))?;
+        map.source = offsets[g.trunk];
+        let tensor = |base| Tensor {
+            kind: Kind::Materialised as u32,
+            base,
+            length: map.length,
+            rows4: map.length,
+            ..Tensor::default()
+        };
+        Ok((tensor(self.materialised.generate(&map)), tensor(self.fused.generate(&map))))
+    }
+
+    /// A fully generated matrix: written beforehand, or filled from the features.
+    fn push_linear(
+        &mut self,
+        g: &Generated<f32>,
         shape: &LayerShape,
         offsets: &[u32],
         arena: &mut Arena,
     ) -> Result<(Tensor, Tensor)> {
-        let map = &generated.map;
         let numbers = shape.inputs * shape.outputs.next_multiple_of(4);
-        let element = |i: usize| gpu_position(shape, i).map(|(r, k)| r * shape.inputs + k);
-        let weight = |i: usize, j: usize| element(i).map_or(0.0, |e| map.weight[e * map.inputs + j]);
-        let bias = |i: usize| element(i).map_or(0.0, |e| map.bias[e]);
-        let (matrix, length) = arena.push(numbers, map.inputs, weight, bias)?;
-        let (features, feature_count) = (offsets[generated.trunk], index(map.inputs)?);
-        let base = self.theta_stride;
-        self.theta_stride += length;
-        self.head_pass.push(Map {
-            matrix,
-            length,
-            inputs: feature_count,
-            source: features,
-            destination: base,
-            activation: 0,
-        });
-        let materialised = Tensor { kind: Kind::Materialised as u32, base, length, ..Tensor::default() };
-        let fused =
-            Tensor { kind: Kind::Linear as u32, base: matrix, length, features, feature_count, ..Tensor::default() };
-        Ok((materialised, fused))
+        let element = |i| by_input(shape.outputs, shape.inputs, i).map(|e| (e, 1.0));
+        let mut map = arena.push_map(&g.map, numbers, element)?;
+        map.source = offsets[g.trunk];
+        let rows4 = index(shape.outputs.div_ceil(4))?;
+        let base = self.materialised.generate(&map);
+        let written = Tensor { kind: Kind::Materialised as u32, base, length: map.length, rows4, ..Tensor::default() };
+        let fused = Tensor {
+            kind: Kind::Linear as u32,
+            base: map.matrix,
+            features: map.source,
+            feature_count: map.inputs,
+            ..written
+        };
+        Ok((written, fused))
     }
 
-    /// The kinds of head that a table of layers asks.
-    pub(super) fn kinds(layers: &[Layer]) -> Vec<Kind> {
-        let uses = |k: Kind| layers.iter().any(|l| l.weight.kind == k as u32 || l.bias.kind == k as u32);
-        [Kind::Materialised, Kind::Shared, Kind::Linear].into_iter().filter(|&k| uses(k)).collect()
+    /// A matrix of low rank: its factors are generated beforehand; the matrix is written from them, or filled.
+    fn push_low_rank(
+        &mut self,
+        h: &LowRank<f32>,
+        shape: &LayerShape,
+        offsets: &[u32],
+        arena: &mut Arena,
+    ) -> Result<(Tensor, Tensor)> {
+        let (outputs, inputs, rank) = (shape.outputs, shape.inputs, h.rank);
+        let (rows, padded_rank) = (outputs.next_multiple_of(4), rank.next_multiple_of(4));
+        let base = push_shared(&h.base, outputs, inputs, arena)?;
+        // U by rank, rows padded; then V by input, ranks padded. The root of the rank goes into U.
+        let root = 1.0 / (rank as f32).sqrt();
+        let u_numbers = rows * padded_rank;
+        let element = |i: usize| {
+            if i < u_numbers {
+                let (q, o) = (i / rows, i % rows);
+                return (q < rank && o < outputs).then_some((o * rank + q, root));
+            }
+            let (k, q) = ((i - u_numbers) / padded_rank, (i - u_numbers) % padded_rank);
+            (q < rank).then_some((outputs * rank + q * inputs + k, 1.0))
+        };
+        let mut map = arena.push_map(&h.factors.map, u_numbers + inputs * padded_rank, element)?;
+        map.source = offsets[h.factors.trunk];
+        let multiplier = match h.multiplier {
+            Multiplier::Demodulated => 0,
+            Multiplier::Tanh => 1,
+            Multiplier::Sigmoid => 2,
+        };
+        let (u4, rank4) = (index(u_numbers / 4)?, index(padded_rank / 4)?);
+        let from = |factors: u32| Tensor {
+            kind: Kind::LowRank as u32,
+            features: factors + u4,
+            feature_count: rank4,
+            factors,
+            multiplier,
+            ..base
+        };
+        let fused = from(self.fused.generate(&map));
+        let source = from(self.materialised.generate(&map));
+        let destination = self.materialised.stride;
+        self.materialised.stride += base.length;
+        let demodulate = u32::from(h.multiplier == Multiplier::Demodulated);
+        self.materialised.fills.push(Fill { tensor: source, destination, inputs: index(inputs)?, demodulate, pad: 0 });
+        let written = Tensor { kind: Kind::Materialised as u32, base: destination, ..base };
+        Ok((written, fused))
     }
 
-    /// One latent's theta in the model file's order (per layer `[out, in]`, then biases) from a row of the
-    /// GPU's theta; shared layers, which theta does not hold, come from the model.
-    pub(super) fn unpack_theta(&self, model_heads: &[Head<f32>], shapes: &[LayerShape], row: &[f32]) -> Vec<f32> {
-        let mut theta = Vec::new();
-        for ((layer, head), shape) in self.materialised.iter().zip(model_heads).zip(shapes) {
-            match head {
-                Head::Shared(h) => theta.extend(h.weight.iter().chain(&h.bias)),
-                Head::Linear(_) => {
+    /// One latent's theta in the model file's order from a row of what the materialised plan generated; shared
+    /// tensors, which no row holds, come from the model.
+    pub(super) fn unpack_theta(&self, model: &Model, row: &[f32]) -> Vec<f32> {
+        let shapes = model.inr.layers();
+        let mut theta = Vec::with_capacity(model.hypernetwork.theta_len(&model.inr));
+        for ((layer, head), shape) in self.materialised.layers.iter().zip(&model.hypernetwork.heads).zip(&shapes) {
+            let mut tensor = |source: Option<&Source<f32>>, at: &Tensor, inputs: usize, factor: f32| match source {
+                Some(Source::Shared(values)) => theta.extend(values),
+                _ => {
+                    let numbers = &row[at.base as usize * 4..];
                     let padded = shape.outputs.next_multiple_of(4);
-                    let weight = &row[layer.weight.base as usize * 4..];
                     theta.extend(
-                        (0..shape.outputs).flat_map(|r| (0..shape.inputs).map(move |k| weight[k * padded + r])),
+                        (0..shape.outputs * inputs).map(|e| numbers[e % inputs * padded + e / inputs] * factor),
                     );
-                    theta.extend(&row[layer.bias.base as usize * 4..][..shape.outputs]);
+                }
+            };
+            tensor(Some(&head.weight), &layer.weight, shape.inputs, 1.0);
+            tensor(Some(&head.bias), &layer.bias, 1, 1.0);
+            if let Some(m) = &head.modulation {
+                if m.gain.is_some() {
+                    tensor(None, &layer.gain, 1, 1.0);
+                }
+                if m.shift.is_some() {
+                    let folded = match (m.place, shape.activation) {
+                        (Place::AfterOmega, Some(Activation::Sine { omega })) => omega,
+                        _ => 1.0,
+                    };
+                    tensor(None, &layer.shift, 1, folded);
                 }
             }
         }
@@ -283,8 +497,44 @@ impl Layout {
     }
 }
 
-fn dense_map(arena: &mut Arena, layer: &Dense<f32>, source: u32, activation: u32) -> Result<Map> {
-    let (matrix, length) =
-        arena.push(layer.outputs, layer.inputs, |r, k| layer.weight[r * layer.inputs + k], |r| layer.bias[r])?;
-    Ok(Map { matrix, length, inputs: index(layer.inputs)?, source, destination: 0, activation })
+/// The same for both strategies.
+fn twice<T: Copy>(value: T) -> (T, T) {
+    (value, value)
+}
+
+/// A learned tensor `[outputs, inputs]`.
+fn push_shared(values: &[f32], outputs: usize, inputs: usize, arena: &mut Arena) -> Result<Tensor> {
+    let (base, rows4) = arena.push(outputs, inputs, |r, k| values[r * inputs + k])?;
+    Ok(Tensor { kind: Kind::Shared as u32, base, length: index(inputs)? * rows4, rows4, ..Tensor::default() })
+}
+
+/// A trunk layer from `source` (in numbers) to `destination` (likewise); its activation follows its normalisation.
+fn push_trunk_layer(
+    arena: &mut Arena,
+    layer: &TrunkLayer<f32>,
+    source: u32,
+    destination: u32,
+    pass: &mut Pass,
+) -> Result<()> {
+    let (activation, parameters) = activation_fields(layer.activation.as_ref());
+    let mut map = arena.push_map(&layer.map, layer.map.outputs, |i| Some((i, 1.0)))?;
+    (map.source, map.destination) = (source, destination / 4);
+    if let Some(norm) = &layer.norm {
+        let count = layer.map.outputs;
+        let weight = arena.push(count, 1, |i, _| norm.weight[i])?.0;
+        let bias = arena.push(count, 1, |i, _| norm.bias[i])?.0;
+        pass.norms.push(Norm {
+            start: destination,
+            count: index(count)?,
+            weight,
+            bias,
+            activation,
+            parameters,
+            pad: 0,
+        });
+    } else {
+        (map.activation, map.parameters) = (activation, parameters);
+    }
+    pass.maps.push(map);
+    Ok(())
 }

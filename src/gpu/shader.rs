@@ -12,8 +12,10 @@ use minijinja::{Environment, Error, ErrorKind};
 use serde::Serialize;
 
 use super::evaluate::EvaluateSpec;
-use super::generate::ProductSpec;
-use crate::model::Inr;
+use super::generate::{MaterialiseSpec, ProductSpec};
+use super::layout::{ActivationCode, Layout};
+use crate::model::heads::{Multiplier, Place};
+use crate::model::{Activation, Encoding, Family, HeadChoice, HiddenLayer, Inr, WeightChoice};
 
 macro_rules! sources {
     ($($name:literal),* $(,)?) => {
@@ -25,15 +27,29 @@ macro_rules! sources {
 pub const SOURCES: &[(&str, &str)] = sources![
     "evaluate.wgsl",
     "product.wgsl",
+    "normalise.wgsl",
+    "materialise.wgsl",
     "present.wgsl",
     "include/layers.wgsl",
     "include/fill.wgsl",
     "include/points.wgsl",
     "include/target.wgsl",
+    "include/activate.wgsl",
+    "include/functions.wgsl",
     "heads/materialised.wgsl",
     "heads/shared.wgsl",
     "heads/linear.wgsl",
+    "heads/low-rank.wgsl",
+    "heads/constant.wgsl",
     "activations/sine.wgsl",
+    "activations/relu.wgsl",
+    "activations/leaky-relu.wgsl",
+    "activations/tanh.wgsl",
+    "activations/sigmoid.wgsl",
+    "activations/softplus.wgsl",
+    "activations/gaussian.wgsl",
+    "activations/finer.wgsl",
+    "activations/gabor.wgsl",
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
@@ -82,33 +98,76 @@ fn dump(folder: &Path, file: &str, text: &str) {
     }
 }
 
-/// Every kernel in every variant that the linker can make of it, for a few INRs: `(name, WGSL)`. What a test
-/// translates to other shading languages, and what a reader may want to see.
+/// Every kernel in many variants, `(name, WGSL)`: what a test translates to other shading languages, and what a
+/// reader may want to see. Random families cover the kinds of head, activations, encodings and sizes.
+///
+/// # Panics
+/// Where a kernel does not link: see [`link`].
 pub fn portable_kernels() -> Vec<(String, String)> {
-    let mut kernels = vec![("present".to_owned(), link("present.wgsl", &()))];
-    for spec in ProductSpec::VARIANTS {
-        kernels.push((format!("product {spec:?}"), link("product.wgsl", &spec)));
+    let all = [
+        Activation::Sine { omega: 30.0 },
+        Activation::Relu,
+        Activation::LeakyRelu { slope: 0.2 },
+        Activation::Tanh,
+        Activation::Sigmoid,
+        Activation::Softplus { beta: 1.0 },
+        Activation::Gaussian { scale: 10.0 },
+        Activation::Finer { omega: 30.0 },
+        Activation::Gabor { omega: 20.0, scale: 10.0 },
+    ];
+    let mut kernels = vec![
+        ("present".to_owned(), link("present.wgsl", &())),
+        ("materialise".to_owned(), link("materialise.wgsl", &MaterialiseSpec::new())),
+    ];
+    for many in [false, true] {
+        for activations in [&all[..0], &all[1..2], &all] {
+            let spec = ProductSpec::new(many, ActivationCode::list(activations.iter()));
+            kernels.push((format!("product {spec:?}"), link("product.wgsl", &spec)));
+            kernels.push((format!("normalise {spec:?}"), link("normalise.wgsl", &spec)));
+        }
     }
-    let kinds: [&[&'static str]; 5] =
-        [&["materialised"], &["shared"], &["linear"], &["shared", "linear"], &["materialised", "shared"]];
-    let inrs = [Inr::siren(2, 64, 4, 3, 30.0), Inr::siren(2, 37, 1, 1, 30.0), Inr::siren(2, 512, 2, 4, 30.0)];
+    let octaves = Encoding::Octaves { count: 6, input: true };
+    let fourier = Encoding::Fourier { features: 20, frequencies: vec![1.0; 40] };
+    let everything = Inr {
+        inputs: 2,
+        outputs: 3,
+        encoding: octaves,
+        hidden: all.iter().map(|&a| HiddenLayer { skip: true, ..HiddenLayer::new(40, a) }).collect(),
+    };
+    let inrs = [
+        Inr::siren(2, 64, 4, 3, 30.0),
+        Inr::siren(2, 512, 2, 4, 30.0),
+        Inr::siren(1, 5, 2, 16, 30.0),
+        Inr::siren(4, 130, 3, 7, 30.0),
+        Inr { encoding: fourier, ..Inr::siren(2, 37, 1, 1, 30.0) },
+        everything,
+    ];
+    let place = Place::AfterActivation;
+    let weights = [
+        WeightChoice::Shared,
+        WeightChoice::Linear,
+        WeightChoice::LowRank(3, Multiplier::Demodulated),
+        WeightChoice::LowRank(3, Multiplier::Tanh),
+    ];
     for inr in &inrs {
-        for kinds in kinds {
-            for domain in ["grid", "points"] {
-                for texture in ["", "rgba8unorm", "rgba16float", "rgba32float"] {
-                    if domain == "points" && !texture.is_empty() {
-                        continue;
+        for (w, &weight) in weights.iter().enumerate() {
+            for modulation in [None, Some((place, true, w % 2 == 0))] {
+                let family = Family { latent_dim: 2, features: 3, shared_trunk: true, latents: 1, seed: 0 };
+                let model = family.build(inr.clone(), |_| HeadChoice { weight, modulation });
+                let (layout, _) = Layout::new(&model).expect("a model this small fits");
+                for (plan, strategy) in [(&layout.materialised, "materialised"), (&layout.fused, "fused")] {
+                    let targets: &[(&str, &str)] = match (inr.inputs, inr.outputs) {
+                        (2, ..=4) => &[("grid", ""), ("grid", "rgba8unorm"), ("grid", "rgba16float"), ("points", "")],
+                        _ => &[("points", "")],
+                    };
+                    for (domain, texture) in targets {
+                        let spec = EvaluateSpec::new(inr, plan, domain, texture);
+                        let name = format!("evaluate {inr} {weight:?} {modulation:?} {strategy} {domain} {texture}");
+                        kernels.push((name, link("evaluate.wgsl", &spec)));
                     }
-                    let spec = EvaluateSpec::new(inr, kinds.to_vec(), domain, texture);
-                    let name = format!("evaluate {inr} {} {domain} {texture}", kinds.join("+"));
-                    kernels.push((name, link("evaluate.wgsl", &spec)));
                 }
             }
         }
-    }
-    for inr in [Inr::siren(1, 5, 2, 16, 30.0), Inr::siren(4, 130, 3, 7, 30.0)] {
-        let spec = EvaluateSpec::new(&inr, vec!["materialised"], "points", "");
-        kernels.push((format!("evaluate {inr} points"), link("evaluate.wgsl", &spec)));
     }
     kernels
 }

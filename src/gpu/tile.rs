@@ -39,7 +39,8 @@ impl Tile {
         let row_groups = width.div_ceil(ROWS);
         let rows4 = row_groups * ROWS / 4;
         let points_per_group = point_groups * QUADS * 4;
-        let product = slab * points_per_group / 4 + (slab + 1) * rows4;
+        // Bias, gain and shift behind the weights, whether the model is modulated or not.
+        let product = slab * points_per_group / 4 + (slab + 3) * rows4;
         let reduction = row_groups.div_ceil(2) * point_groups * QUADS * 4;
         let last_layer = rows4 * 4;
         let tile_vec4s = product.max(reduction).max(last_layer);

@@ -3,10 +3,13 @@
 //! | tensor | shape |
 //! |---|---|
 //! | `latents` | `[latents, latent_dim]` |
+//! | `encoding.frequencies` (Fourier features) | `[features, inputs]` |
 //! | `trunk.{t}.{l}.weight`, `.bias` | `[features, inputs]`, `[features]` |
-//! | `head.{l}.weight.map.weight`, `.bias` (linear) | `[out * in, features]`, `[out * in]` |
-//! | `head.{l}.bias.map.weight`, `.bias` (linear) | `[out, features]`, `[out]` |
+//! | `trunk.{t}.{l}.norm.weight`, `.bias` (where there is one) | `[features]` each |
 //! | `head.{l}.weight`, `head.{l}.bias` (shared) | `[out, in]`, `[out]` |
+//! | `head.{l}.{weight, bias, gain, shift}.map.weight`, `.bias` (linear) | `[numbers, features]`, `[numbers]` |
+//! | `head.{l}.weight.base` (low-rank) | `[out, in]` |
+//! | `head.{l}.weight.factors.map.weight`, `.bias` (low-rank) | `[(out + in) * rank, features]`, `[(out + in) * rank]` |
 //!
 //! Numbers may be F16, BF16, F32 or F64 in the file; they are f32 in memory.
 
@@ -20,8 +23,10 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
+use super::heads::{Generated, LowRank, Modulation, Multiplier, Place};
 use super::{
-    Coordinates, Dense, Head, Hypernetwork, Inr, LatentTable, Model, Trunk, TrunkActivation, ValueRange, heads,
+    Activation, Coordinates, Dense, Encoding, Head, Hypernetwork, Inr, LatentTable, LayerNorm, Model, Source, Trunk,
+    TrunkLayer, ValueRange,
 };
 use crate::{Error, Result};
 
@@ -54,15 +59,39 @@ struct Document {
 
 #[derive(Serialize, Deserialize)]
 struct TrunkEntry {
-    widths: Vec<usize>,
-    activation: TrunkActivation,
+    layers: Vec<TrunkLayerEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TrunkLayerEntry {
+    width: usize,
+    #[serde(default)]
+    norm: bool,
+    activation: Option<Activation>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HeadEntry {
+    weight: SourceEntry,
+    bias: SourceEntry,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    modulation: Option<ModulationEntry>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-enum HeadEntry {
-    Linear { weight_trunk: usize, bias_trunk: usize },
+enum SourceEntry {
     Shared,
+    Linear { trunk: usize },
+    LowRank { trunk: usize, rank: usize, multiplier: Multiplier },
+}
+
+/// The trunks that gain and shift are generated from, where there are any.
+#[derive(Serialize, Deserialize)]
+struct ModulationEntry {
+    place: Place,
+    gain: Option<usize>,
+    shift: Option<usize>,
 }
 
 /// Only the version, to tell a newer file from a damaged one.
@@ -107,18 +136,28 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Model> {
     build(document, &tensors)
 }
 
-fn build(document: Document, tensors: &SafeTensors<'_>) -> Result<Model> {
+fn build(mut document: Document, tensors: &SafeTensors<'_>) -> Result<Model> {
+    if let Encoding::Fourier { features, frequencies } = &mut document.inr.encoding {
+        *frequencies = numbers(tensors, "encoding.frequencies", &[*features, document.inr.inputs])?;
+    }
     document.inr.validate()?;
-    let mut inputs;
     let mut trunks = Vec::new();
     for (t, entry) in document.trunks.iter().enumerate() {
-        inputs = document.latent_dim;
+        let mut inputs = document.latent_dim;
         let mut layers = Vec::new();
-        for (l, &width) in entry.widths.iter().enumerate() {
-            layers.push(dense(tensors, &format!("trunk.{t}.{l}"), width, inputs)?);
-            inputs = width;
+        for (l, layer) in entry.layers.iter().enumerate() {
+            let name = format!("trunk.{t}.{l}");
+            let vector = |part: &str| numbers(tensors, &format!("{name}.norm.{part}"), &[layer.width]);
+            let norm =
+                if layer.norm { Some(LayerNorm { weight: vector("weight")?, bias: vector("bias")? }) } else { None };
+            layers.push(TrunkLayer {
+                map: dense(tensors, &name, layer.width, inputs)?,
+                norm,
+                activation: layer.activation,
+            });
+            inputs = layer.width;
         }
-        trunks.push(Trunk { layers, activation: entry.activation });
+        trunks.push(Trunk { layers });
     }
     let shapes = document.inr.layers();
     if document.heads.len() != shapes.len() {
@@ -127,21 +166,41 @@ fn build(document: Document, tensors: &SafeTensors<'_>) -> Result<Model> {
     let generated = |name: &str, trunk: usize, numbers: usize| {
         let entry: &Trunk<f32> = trunks
             .get(trunk)
-            .ok_or_else(|| Error::invalid(format!("head '{name}' reads trunk {trunk}; there are {}", trunks.len())))?;
-        let map = dense(tensors, &format!("head.{name}.map"), numbers, entry.features(document.latent_dim))?;
-        Ok::<_, Error>(heads::Generated { trunk, map })
+            .ok_or_else(|| Error::invalid(format!("'{name}' reads trunk {trunk}; there are {}", trunks.len())))?;
+        let map = dense(tensors, &format!("{name}.map"), numbers, entry.features(document.latent_dim))?;
+        Ok::<_, Error>(Generated { trunk, map })
+    };
+    let source = |name: &str, entry: &SourceEntry, shape: &[usize]| {
+        Ok::<_, Error>(match *entry {
+            SourceEntry::Shared => Source::Shared(numbers(tensors, name, shape)?),
+            SourceEntry::Linear { trunk } => Source::Linear(generated(name, trunk, shape.iter().product())?),
+            SourceEntry::LowRank { trunk, rank, multiplier } => Source::LowRank(LowRank {
+                rank,
+                multiplier,
+                base: numbers(tensors, &format!("{name}.base"), shape)?,
+                factors: generated(
+                    &format!("{name}.factors"),
+                    trunk,
+                    shape.iter().sum::<usize>().saturating_mul(rank),
+                )?,
+            }),
+        })
     };
     let mut layer_heads = Vec::new();
     for (l, (entry, shape)) in document.heads.iter().zip(&shapes).enumerate() {
-        layer_heads.push(match *entry {
-            HeadEntry::Linear { weight_trunk, bias_trunk } => Head::Linear(heads::Linear {
-                weight: generated(&format!("{l}.weight"), weight_trunk, shape.weights())?,
-                bias: generated(&format!("{l}.bias"), bias_trunk, shape.outputs)?,
-            }),
-            HeadEntry::Shared => Head::Shared(heads::Shared {
-                weight: numbers(tensors, &format!("head.{l}.weight"), &[shape.outputs, shape.inputs])?,
-                bias: numbers(tensors, &format!("head.{l}.bias"), &[shape.outputs])?,
-            }),
+        let modulation = match &entry.modulation {
+            None => None,
+            Some(m) => {
+                let part = |trunk: Option<usize>, what: &str| {
+                    trunk.map(|t| generated(&format!("head.{l}.{what}"), t, shape.outputs)).transpose()
+                };
+                Some(Modulation { place: m.place, gain: part(m.gain, "gain")?, shift: part(m.shift, "shift")? })
+            }
+        };
+        layer_heads.push(Head {
+            weight: source(&format!("head.{l}.weight"), &entry.weight, &[shape.outputs, shape.inputs])?,
+            bias: source(&format!("head.{l}.bias"), &entry.bias, &[shape.outputs])?,
+            modulation,
         });
     }
     let latents = if document.latents.is_empty() {
@@ -217,40 +276,53 @@ pub fn save(model: &Model, path: &Path, precision: Precision) -> Result<()> {
 /// Where the model is not valid or a number does not fit the precision.
 pub fn to_bytes(model: &Model, precision: Precision) -> Result<Vec<u8>> {
     model.validate()?;
-    let mut tensors: Vec<(String, Vec<usize>, &[f32])> = Vec::new();
-    let mut add = |name: String, shape: Vec<usize>, values| tensors.push((name, shape, values));
+    let mut list = Listing::default();
     if !model.latents.is_empty() {
-        add("latents".into(), vec![model.latents.len(), model.latent_dim()], model.latents.values());
+        list.add("latents", &[model.latents.len(), model.latent_dim()], model.latents.values());
     }
-    let mut maps: Vec<(String, &Dense<f32>)> = Vec::new();
+    if let Encoding::Fourier { features, frequencies } = &model.inr.encoding {
+        list.add("encoding.frequencies", &[*features, model.inr.inputs], frequencies);
+    }
     for (t, trunk) in model.hypernetwork.trunks.iter().enumerate() {
-        maps.extend(trunk.layers.iter().enumerate().map(|(l, d)| (format!("trunk.{t}.{l}"), d)));
+        for (l, layer) in trunk.layers.iter().enumerate() {
+            let name = format!("trunk.{t}.{l}");
+            list.add_map(&name, &layer.map);
+            if let Some(norm) = &layer.norm {
+                list.add(&format!("{name}.norm.weight"), &[norm.weight.len()], &norm.weight);
+                list.add(&format!("{name}.norm.bias"), &[norm.bias.len()], &norm.bias);
+            }
+        }
     }
     let mut head_entries = Vec::new();
     for (l, (head, shape)) in model.hypernetwork.heads.iter().zip(model.inr.layers()).enumerate() {
-        head_entries.push(match head {
-            Head::Linear(h) => {
-                maps.push((format!("head.{l}.weight.map"), &h.weight.map));
-                maps.push((format!("head.{l}.bias.map"), &h.bias.map));
-                HeadEntry::Linear { weight_trunk: h.weight.trunk, bias_trunk: h.bias.trunk }
-            }
-            Head::Shared(h) => {
-                add(format!("head.{l}.weight"), vec![shape.outputs, shape.inputs], &h.weight);
-                add(format!("head.{l}.bias"), vec![shape.outputs], &h.bias);
-                HeadEntry::Shared
-            }
+        let modulation = head.modulation.as_ref().map(|m| {
+            let part = |generated: &Option<Generated<f32>>| generated.as_ref().map(|g| g.trunk);
+            ModulationEntry { place: m.place, gain: part(&m.gain), shift: part(&m.shift) }
         });
+        head_entries.push(HeadEntry {
+            weight: list.add_source(format!("head.{l}.weight"), &[shape.outputs, shape.inputs], &head.weight),
+            bias: list.add_source(format!("head.{l}.bias"), &[shape.outputs], &head.bias),
+            modulation,
+        });
+        if let Some(m) = &head.modulation {
+            for (generated, part) in [(&m.gain, "gain"), (&m.shift, "shift")] {
+                if let Some(g) = generated {
+                    list.add_map(&format!("head.{l}.{part}.map"), &g.map);
+                }
+            }
+        }
     }
-    for (name, map) in maps {
-        add(format!("{name}.weight"), vec![map.outputs, map.inputs], &map.weight);
-        add(format!("{name}.bias"), vec![map.outputs], &map.bias);
-    }
+    let layer_entry = |l: &TrunkLayer<f32>| TrunkLayerEntry {
+        width: l.map.outputs,
+        norm: l.norm.is_some(),
+        activation: l.activation,
+    };
     let document = Document {
         version: VERSION,
         inr: model.inr.clone(),
         latent_dim: model.latent_dim(),
         trunks: (model.hypernetwork.trunks.iter())
-            .map(|t| TrunkEntry { widths: t.layers.iter().map(|l| l.outputs).collect(), activation: t.activation })
+            .map(|t| TrunkEntry { layers: t.layers.iter().map(layer_entry).collect() })
             .collect(),
         heads: head_entries,
         latents: model.latents.names().to_vec(),
@@ -261,7 +333,8 @@ pub fn to_bytes(model: &Model, precision: Precision) -> Result<Vec<u8>> {
     let text = serde_json::to_string(&document)
         .map_err(|e| Error::invalid(format!("the description cannot be written ({e})")))?;
 
-    let encoded: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
+    let encoded: Vec<(String, Vec<usize>, Vec<u8>)> = list
+        .0
         .into_iter()
         .map(|(name, shape, values)| encode(&name, values, precision).map(|b| (name, shape, b)))
         .collect::<Result<_>>()?;
@@ -275,6 +348,39 @@ pub fn to_bytes(model: &Model, precision: Precision) -> Result<Vec<u8>> {
         .map_err(|e| Error::invalid(format!("the tensors cannot be laid out ({e})")))?;
     safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), text)])))
         .map_err(|e| Error::invalid(format!("the tensors cannot be laid out ({e})")))
+}
+
+/// The tensors of a file: name, shape, numbers.
+#[derive(Default)]
+struct Listing<'a>(Vec<(String, Vec<usize>, &'a [f32])>);
+
+impl<'a> Listing<'a> {
+    fn add(&mut self, name: &str, shape: &[usize], values: &'a [f32]) {
+        self.0.push((name.to_owned(), shape.to_vec(), values));
+    }
+
+    fn add_map(&mut self, name: &str, map: &'a Dense<f32>) {
+        self.add(&format!("{name}.weight"), &[map.outputs, map.inputs], &map.weight);
+        self.add(&format!("{name}.bias"), &[map.outputs], &map.bias);
+    }
+
+    fn add_source(&mut self, name: String, shape: &[usize], source: &'a Source<f32>) -> SourceEntry {
+        match source {
+            Source::Shared(values) => {
+                self.add(&name, shape, values);
+                SourceEntry::Shared
+            }
+            Source::Linear(g) => {
+                self.add_map(&format!("{name}.map"), &g.map);
+                SourceEntry::Linear { trunk: g.trunk }
+            }
+            Source::LowRank(h) => {
+                self.add(&format!("{name}.base"), shape, &h.base);
+                self.add_map(&format!("{name}.factors.map"), &h.factors.map);
+                SourceEntry::LowRank { trunk: h.factors.trunk, rank: h.rank, multiplier: h.multiplier }
+            }
+        }
+    }
 }
 
 fn encode(name: &str, values: &[f32], precision: Precision) -> Result<Vec<u8>> {

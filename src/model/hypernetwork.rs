@@ -1,8 +1,7 @@
 //! The network that writes the INR's weights: trunks (z -> features h) and one head per INR layer.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Head, Inr};
+use super::heads::Slots;
+use super::{Activation, Head, Inr, LayerShape};
 use crate::math::{Matrix, MatrixMut, Real, add_product};
 use crate::{Error, Result};
 
@@ -22,21 +21,34 @@ pub struct Dense<T> {
     pub bias: Vec<T>,
 }
 
-/// What a trunk layer applies to its outputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TrunkActivation {
-    /// `max(u, 0)`
-    Relu,
+/// Layer normalisation over a row's features: `(u - mean) / sqrt(variance + 1e-5) * weight + bias`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerNorm<T> {
+    /// One number a feature.
+    pub weight: Vec<T>,
+    /// One number a feature.
+    pub bias: Vec<T>,
 }
 
-/// An MLP from latent to features, every layer activated. With no layers it is the identity.
+/// Added to the variance under the root; PyTorch's default.
+pub const NORM_EPSILON: f64 = 1e-5;
+
+/// One layer of a trunk: `act(norm(W x + b))`.
 #[derive(Clone, Debug, PartialEq)]
+pub struct TrunkLayer<T> {
+    /// The affine map.
+    pub map: Dense<T>,
+    /// Normalisation of its outputs (SRN and MetaAvatar have one).
+    pub norm: Option<LayerNorm<T>>,
+    /// None: linear.
+    pub activation: Option<Activation>,
+}
+
+/// An MLP from latent to features. With no layers it is the identity.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trunk<T> {
     /// First to last.
-    pub layers: Vec<Dense<T>>,
-    /// Applied after each of them.
-    pub activation: TrunkActivation,
+    pub layers: Vec<TrunkLayer<T>>,
 }
 
 /// Trunks and heads together: `z -> theta`.
@@ -117,10 +129,46 @@ pub(super) fn check_tensor<T: Real>(name: &str, values: &[T], len: usize) -> Res
     }
 }
 
+impl<T: Real> LayerNorm<T> {
+    fn apply(&self, rows: &mut [T]) {
+        let n = self.weight.len();
+        let inverse = T::from_f64(1.0 / n as f64);
+        for row in rows.chunks_exact_mut(n) {
+            let mean = row.iter().fold(T::ZERO, |s, &v| s + v) * inverse;
+            let variance = row.iter().fold(T::ZERO, |s, &v| s + (v - mean) * (v - mean)) * inverse;
+            let scale = (variance + T::from_f64(NORM_EPSILON)).inverse_sqrt();
+            for ((v, &w), &b) in row.iter_mut().zip(&self.weight).zip(&self.bias) {
+                *v = (*v - mean) * scale * w + b;
+            }
+        }
+    }
+}
+
+impl<T: Real> TrunkLayer<T> {
+    /// A layer without normalisation.
+    pub fn new(map: Dense<T>, activation: Activation) -> Self {
+        Self { map, norm: None, activation: Some(activation) }
+    }
+
+    fn cast<U: Real>(&self) -> TrunkLayer<U> {
+        let norm = self.norm.as_ref().map(|n| LayerNorm { weight: cast(&n.weight), bias: cast(&n.bias) });
+        TrunkLayer { map: self.map.cast(), norm, activation: self.activation }
+    }
+
+    fn validate(&self, name: &str) -> Result<()> {
+        self.map.validate(name)?;
+        if let Some(norm) = &self.norm {
+            check_tensor(&format!("{name}.norm.weight"), &norm.weight, self.map.outputs)?;
+            check_tensor(&format!("{name}.norm.bias"), &norm.bias, self.map.outputs)?;
+        }
+        Ok(())
+    }
+}
+
 impl<T: Real> Trunk<T> {
     /// Number of features, for a latent of `latent_dim` entries.
     pub fn features(&self, latent_dim: usize) -> usize {
-        self.layers.last().map_or(latent_dim, |l| l.outputs)
+        self.layers.last().map_or(latent_dim, |l| l.map.outputs)
     }
 
     /// Writes the features of a batch of latents (`z`: `batch x latent_dim`) to `out` (rows of `out_stride`).
@@ -128,12 +176,15 @@ impl<T: Real> Trunk<T> {
         let mut x = z.to_vec();
         let mut width = latent_dim;
         for layer in &self.layers {
-            let mut y = vec![T::ZERO; batch * layer.outputs];
-            layer.apply(batch, &x, width, &mut y, layer.outputs);
-            match self.activation {
-                TrunkActivation::Relu => T::relu(&mut y),
+            let mut y = vec![T::ZERO; batch * layer.map.outputs];
+            layer.map.apply(batch, &x, width, &mut y, layer.map.outputs);
+            if let Some(norm) = &layer.norm {
+                norm.apply(&mut y);
             }
-            (x, width) = (y, layer.outputs);
+            if let Some(activation) = &layer.activation {
+                activation.apply(&mut y);
+            }
+            (x, width) = (y, layer.map.outputs);
         }
         for (b, row) in x.chunks_exact(width).enumerate() {
             out[b * out_stride..][..width].copy_from_slice(row);
@@ -149,7 +200,7 @@ impl<T: Real> Hypernetwork<T> {
             trunks: self
                 .trunks
                 .iter()
-                .map(|t| Trunk { layers: t.layers.iter().map(Dense::cast).collect(), activation: t.activation })
+                .map(|t| Trunk { layers: t.layers.iter().map(TrunkLayer::cast).collect() })
                 .collect(),
             heads: self.heads.iter().map(|h| h.map(cast, Dense::cast)).collect(),
         }
@@ -157,16 +208,33 @@ impl<T: Real> Hypernetwork<T> {
 
     /// Total number of stored parameters, latents not counted.
     pub fn parameter_count(&self) -> usize {
-        let dense = |d: &Dense<T>| d.weight.len() + d.bias.len();
-        let trunks: usize = self.trunks.iter().flat_map(|t| &t.layers).map(dense).sum();
+        let layer = |l: &TrunkLayer<T>| {
+            l.map.weight.len() + l.map.bias.len() + l.norm.as_ref().map_or(0, |n| n.weight.len() + n.bias.len())
+        };
+        let trunks: usize = self.trunks.iter().flat_map(|t| &t.layers).map(layer).sum();
         trunks + self.heads.iter().map(Head::parameter_count).sum::<usize>()
     }
 
     /// Multiply-adds to generate one theta from one latent.
     pub fn macs_per_latent(&self) -> usize {
-        let dense = |d: &Dense<T>| d.weight.len();
-        let trunks: usize = self.trunks.iter().flat_map(|t| &t.layers).map(dense).sum();
+        let trunks: usize = self.trunks.iter().flat_map(|t| &t.layers).map(|l| l.map.weight.len()).sum();
         trunks + self.heads.iter().map(Head::macs_per_latent).sum::<usize>()
+    }
+
+    /// Where every layer's parameters stand in a latent's row of theta.
+    pub fn slots(&self, inr: &Inr) -> Vec<Slots> {
+        let mut at = 0;
+        let next = |(head, shape): (&Head<T>, LayerShape)| {
+            let slots = head.slots(&shape, at);
+            at = slots.end;
+            slots
+        };
+        self.heads.iter().zip(inr.layers()).map(next).collect()
+    }
+
+    /// Numbers of one latent's theta.
+    pub fn theta_len(&self, inr: &Inr) -> usize {
+        self.slots(inr).last().map_or(0, |s| s.end)
     }
 
     /// Runs the trunks: `z` is `batch x latent_dim`, row-major.
@@ -190,21 +258,19 @@ impl<T: Real> Hypernetwork<T> {
         Features { data, stride, offsets }
     }
 
-    /// Writes theta for the latents behind `features`: per latent, layer by layer, weights `[out, in]`
-    /// row-major and then biases. `theta` has `batch * inr.weight_count()` numbers.
+    /// Writes theta for the latents behind `features`: per latent, layer by layer, weights `[out, in]` row-major,
+    /// biases, then gains and shifts where there are any. `theta` has `batch * theta_len` numbers.
     ///
     /// # Panics
     /// Where the sizes do not agree.
     pub fn materialise(&self, inr: &Inr, batch: usize, features: &Features<T>, theta: &mut [T]) {
-        let stride = inr.weight_count();
+        let stride = self.theta_len(inr);
         assert_eq!(theta.len(), batch * stride, "theta has the wrong size");
         if batch == 0 {
             return;
         }
-        let mut at = 0;
-        for (head, shape) in self.heads.iter().zip(inr.layers()) {
-            head.materialise(&shape, batch, features, &mut theta[at..], stride);
-            at += shape.weights() + shape.outputs;
+        for ((head, shape), slots) in self.heads.iter().zip(inr.layers()).zip(self.slots(inr)) {
+            head.materialise(&shape, &slots, batch, features, theta, stride);
         }
     }
 
@@ -220,14 +286,15 @@ impl<T: Real> Hypernetwork<T> {
         for (t, trunk) in self.trunks.iter().enumerate() {
             let mut inputs = self.latent_dim;
             for (l, layer) in trunk.layers.iter().enumerate() {
-                if layer.inputs != inputs || layer.outputs == 0 || layer.outputs > MAX_FEATURES {
+                let map = &layer.map;
+                if map.inputs != inputs || map.outputs == 0 || map.outputs > MAX_FEATURES {
                     return Err(Error::invalid(format!(
                         "layer {l} of trunk {t} is [{}, {}]; it should take {inputs} inputs and give 1 to {MAX_FEATURES} features",
-                        layer.outputs, layer.inputs
+                        map.outputs, map.inputs
                     )));
                 }
                 layer.validate(&format!("trunk.{t}.{l}"))?;
-                inputs = layer.outputs;
+                inputs = map.outputs;
             }
             widths.push(inputs);
         }

@@ -6,7 +6,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    Activation, Coordinates, Dense, Head, Hypernetwork, Inr, LatentTable, Model, Trunk, TrunkActivation, ValueRange,
+    Activation, Coordinates, Dense, Head, Hypernetwork, Inr, LatentTable, Model, Source, Trunk, TrunkLayer, ValueRange,
     heads,
 };
 
@@ -30,13 +30,17 @@ impl Model {
     pub fn random_siren(inr: Inr, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let omega = inr.hidden.first().map_or(30.0, |l| match l.activation {
-            Activation::Sine { omega } => f64::from(omega),
+            Activation::Sine { omega } | Activation::Finer { omega } | Activation::Gabor { omega, .. } => {
+                f64::from(omega)
+            }
+            // The others keep the variance of their inputs with weights of about He's bound.
+            _ => 1.0,
         });
         let heads = (inr.layers().iter().enumerate())
             .map(|(l, shape)| {
                 let weight = uniform(&mut rng, shape.weights(), siren_bound(l, shape.inputs, omega));
                 let bias = uniform(&mut rng, shape.outputs, 1.0 / (shape.inputs as f64).sqrt());
-                Head::Shared(heads::Shared { weight, bias })
+                Head::shared(weight, bias)
             })
             .collect();
         Self {
@@ -49,11 +53,7 @@ impl Model {
         }
     }
 
-    /// A random hypernetwork over `inr` with `linear` heads: one ReLU layer of `features` per target
-    /// tensor (or one for all, if `shared_trunk`), and `latents` random codes of `latent_dim` entries.
-    ///
-    /// Head weights are kaiming-normal / 100; a weight tensor's head bias is SIREN's own init of that tensor,
-    /// so that every generated INR starts as a usable SIREN.
+    /// A random hypernetwork over `inr` with `linear` heads in every layer; see [`Family`].
     pub fn random_hyper_siren(
         inr: Inr,
         latent_dim: usize,
@@ -62,40 +62,104 @@ impl Model {
         latents: usize,
         seed: u64,
     ) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let base = Self::random_siren(inr, seed ^ 0x5eed);
+        let family = Family { latent_dim, features, shared_trunk, latents, seed };
+        family.build(inr, |_| HeadChoice { weight: WeightChoice::Linear, modulation: None })
+    }
+}
+
+/// What a layer's random head is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadChoice {
+    /// Kind of the weights; biases are generated where weights are linear, else learned.
+    pub weight: WeightChoice,
+    /// Place of a modulation, and whether it has a gain and a shift. The last layer gets none.
+    pub modulation: Option<(heads::Place, bool, bool)>,
+}
+
+/// Kind of a random layer's weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightChoice {
+    /// Learned.
+    Shared,
+    /// Fully generated.
+    Linear,
+    /// Of that rank.
+    LowRank(usize, heads::Multiplier),
+}
+
+/// A random family: sizes of its latents and trunks.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// Length of a latent.
+    pub latent_dim: usize,
+    /// Width of the one ReLU layer of a trunk.
+    pub features: usize,
+    /// One trunk for all tensors, or one for each.
+    pub shared_trunk: bool,
+    /// Number of random latents, named z0, z1, ...
+    pub latents: usize,
+    /// Seed of everything.
+    pub seed: u64,
+}
+
+impl Family {
+    /// Makes the family. Maps of heads start at kaiming / 100 (uniform), their biases at SIREN's own init of the
+    /// tensor (1 for gains, 0 for shifts, random factors), so that every generated INR starts as a usable one.
+    pub fn build(&self, inr: Inr, choose: impl Fn(usize) -> HeadChoice) -> Model {
+        let base = Model::random_siren(inr, self.seed ^ 0x5eed);
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut trunks = Vec::new();
-        let mut generated = |numbers: Vec<f32>, trunks: &mut Vec<Trunk<f32>>| {
-            if trunks.is_empty() || !shared_trunk {
-                let bound = (6.0 / latent_dim.max(1) as f64).sqrt();
-                let weight = uniform(&mut rng, features * latent_dim, bound);
-                let bias = uniform(&mut rng, features, 1.0 / (latent_dim.max(1) as f64).sqrt());
-                trunks.push(Trunk {
-                    layers: vec![Dense { outputs: features, inputs: latent_dim, weight, bias }],
-                    activation: TrunkActivation::Relu,
-                });
+        let mut heads = Vec::new();
+        for (l, (head, shape)) in base.hypernetwork.heads.iter().zip(base.inr.layers()).enumerate() {
+            let choice = choose(l);
+            let mut head = head.clone();
+            match choice.weight {
+                WeightChoice::Shared => {}
+                WeightChoice::Linear => {
+                    for source in [&mut head.weight, &mut head.bias] {
+                        if let Source::Shared(values) = source {
+                            *source = Source::Linear(self.generated(std::mem::take(values), &mut trunks, &mut rng));
+                        }
+                    }
+                }
+                WeightChoice::LowRank(rank, multiplier) => {
+                    let start = uniform(&mut rng, (shape.outputs + shape.inputs) * rank, 1.0);
+                    let factors = self.generated(start, &mut trunks, &mut rng);
+                    if let Source::Shared(values) = &mut head.weight {
+                        let base = std::mem::take(values);
+                        head.weight = Source::LowRank(heads::LowRank { rank, multiplier, base, factors });
+                    }
+                }
             }
-            let bound = (6.0 / features as f64).sqrt() / 100.0;
-            let weight = uniform(&mut rng, numbers.len() * features, bound);
-            let map = Dense { outputs: numbers.len(), inputs: features, weight, bias: numbers };
-            heads::Generated { trunk: trunks.len() - 1, map }
-        };
-        let heads = (base.hypernetwork.heads.iter())
-            .map(|head| match head {
-                Head::Shared(h) => Head::Linear(heads::Linear {
-                    weight: generated(h.weight.clone(), &mut trunks),
-                    bias: generated(h.bias.clone(), &mut trunks),
-                }),
-                Head::Linear(_) => unreachable!("random_siren makes shared heads"),
-            })
-            .collect();
-        let names = (0..latents).map(|i| format!("z{i}")).collect();
-        let values = uniform(&mut rng, latents * latent_dim, 1.0);
-        Self {
-            hypernetwork: Arc::new(Hypernetwork { latent_dim, trunks, heads }),
+            if let (Some((place, gain, shift)), Some(_)) = (choice.modulation, shape.activation) {
+                let mut part = |wanted: bool, start: f32| {
+                    wanted.then(|| self.generated(vec![start; shape.outputs], &mut trunks, &mut rng))
+                };
+                head.modulation = Some(heads::Modulation { place, gain: part(gain, 1.0), shift: part(shift, 0.0) });
+            }
+            heads.push(head);
+        }
+        let names = (0..self.latents).map(|i| format!("z{i}")).collect();
+        let values = uniform(&mut rng, self.latents * self.latent_dim, 1.0);
+        Model {
+            hypernetwork: Arc::new(Hypernetwork { latent_dim: self.latent_dim, trunks, heads }),
             latents: LatentTable::new(names, values).unwrap_or_default(),
-            provenance: format!("random hyper-SIREN, seed {seed}"),
+            provenance: format!("random family, seed {}", self.seed),
             ..base
         }
+    }
+
+    /// A map that writes `start` plus a little of the features.
+    fn generated(&self, start: Vec<f32>, trunks: &mut Vec<Trunk<f32>>, rng: &mut ChaCha8Rng) -> heads::Generated<f32> {
+        if trunks.is_empty() || !self.shared_trunk {
+            let inputs = self.latent_dim;
+            let weight = uniform(rng, self.features * inputs, (6.0 / inputs.max(1) as f64).sqrt());
+            let bias = uniform(rng, self.features, 1.0 / (inputs.max(1) as f64).sqrt());
+            let map = Dense { outputs: self.features, inputs, weight, bias };
+            trunks.push(Trunk { layers: vec![TrunkLayer::new(map, Activation::Relu)] });
+        }
+        let weight = uniform(rng, start.len() * self.features, (6.0 / self.features as f64).sqrt() / 100.0);
+        let map = Dense { outputs: start.len(), inputs: self.features, weight, bias: start };
+        heads::Generated { trunk: trunks.len() - 1, map }
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::hypernetwork::check_tensor;
+use crate::math::Real;
 use crate::{Error, Result};
 
 /// Largest number of coordinates a point may have.
@@ -10,18 +12,217 @@ pub(super) const MAX_INPUTS: usize = 4;
 pub(super) const MAX_OUTPUTS: usize = 16;
 /// Largest layer width.
 pub(super) const MAX_WIDTH: usize = 512;
+/// Largest number of features that an encoding may make.
+pub(super) const MAX_ENCODED: usize = 1024;
 /// Largest number of activated layers.
 pub(super) const MAX_DEPTH: usize = 16;
 
-/// What a hidden layer does with `u = W x + b`.
+/// What a layer does with `u = W x + b`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// `sin(omega u)` (Sitzmann et al. 2020).
     Sine {
-        /// The frequency factor, SIREN's `omega_0`.
+        /// The frequency factor, SIREN's omega_0.
         omega: f32,
     },
+    /// `max(u, 0)`
+    Relu,
+    /// `u` where it is positive, `slope u` elsewhere.
+    LeakyRelu {
+        /// Usually 0.01 or 0.2.
+        slope: f32,
+    },
+    /// `tanh(u)`
+    Tanh,
+    /// `1 / (1 + exp(-u))`
+    Sigmoid,
+    /// `ln(1 + exp(beta u)) / beta`
+    Softplus {
+        /// Sharpness; PyTorch's default is 1.
+        beta: f32,
+    },
+    /// `exp(-(scale u)^2)`
+    Gaussian {
+        /// Inverse width.
+        scale: f32,
+    },
+    /// `sin(omega (|u| + 1) u)` (FINER, Liu et al. 2024).
+    Finer {
+        /// The frequency factor.
+        omega: f32,
+    },
+    /// `cos(omega u) exp(-(scale u)^2)`: the real part of WIRE's wavelet (Saragadam et al. 2023) for a real u.
+    Gabor {
+        /// Frequency of the wave.
+        omega: f32,
+        /// Inverse width of the envelope.
+        scale: f32,
+    },
+}
+
+impl Activation {
+    /// The name in files and reports, which is also that of its shader in `shaders/activations/`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Sine { .. } => "sine",
+            Self::Relu => "relu",
+            Self::LeakyRelu { .. } => "leaky-relu",
+            Self::Tanh => "tanh",
+            Self::Sigmoid => "sigmoid",
+            Self::Softplus { .. } => "softplus",
+            Self::Gaussian { .. } => "gaussian",
+            Self::Finer { .. } => "finer",
+            Self::Gabor { .. } => "gabor",
+        }
+    }
+
+    /// Its parameters as the shaders take them: sines in turns (omega / 2 pi), then what else there is.
+    pub fn parameters(&self) -> [f32; 2] {
+        let turns = |omega: f32| f32::from_f64(f64::from(omega) / std::f64::consts::TAU);
+        match *self {
+            Self::Sine { omega } | Self::Finer { omega } => [turns(omega), 0.0],
+            Self::Gabor { omega, scale } => [turns(omega), scale],
+            Self::Gaussian { scale } => [scale, 0.0],
+            Self::Softplus { beta } => [beta, 0.0],
+            Self::LeakyRelu { slope } => [slope, 0.0],
+            Self::Relu | Self::Tanh | Self::Sigmoid => [0.0; 2],
+        }
+    }
+
+    /// Applies it in place: the CPU twin of `shaders/activations/`.
+    pub fn apply<T: Real>(&self, values: &mut [T]) {
+        let turns = |omega: f32| T::from_f64(f64::from(omega) / std::f64::consts::TAU);
+        let real = T::from_f32;
+        match *self {
+            Self::Sine { omega } => T::sine(values, turns(omega)),
+            Self::Relu => T::leaky_relu(values, T::ZERO),
+            Self::LeakyRelu { slope } => T::leaky_relu(values, real(slope)),
+            Self::Tanh => T::tanh(values),
+            Self::Sigmoid => T::sigmoid(values),
+            Self::Softplus { beta } => T::softplus(values, real(beta)),
+            Self::Gaussian { scale } => T::gaussian(values, real(scale)),
+            Self::Finer { omega } => T::finer(values, turns(omega)),
+            Self::Gabor { omega, scale } => T::gabor(values, turns(omega), real(scale)),
+        }
+    }
+
+    fn validate(&self, l: usize) -> Result<()> {
+        let (values, positive): (&[f32], bool) = match self {
+            Self::Sine { omega } | Self::Finer { omega } => (&[*omega], false),
+            Self::Gabor { omega, scale } => (&[*omega, *scale], false),
+            Self::Gaussian { scale } => (&[*scale], false),
+            Self::Softplus { beta } => (&[*beta], true),
+            Self::LeakyRelu { .. } | Self::Relu | Self::Tanh | Self::Sigmoid => (&[], false),
+        };
+        let good = |v: &f32| v.is_finite() && if positive { *v > 0.0 } else { *v != 0.0 };
+        let slope = if let Self::LeakyRelu { slope } = self { slope.is_finite() } else { true };
+        if values.iter().all(good) && slope {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("layer {l} has the activation {self}, whose parameters make no sense")))
+    }
+}
+
+impl std::fmt::Display for Activation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sine { omega } => write!(f, "sin({omega} u)"),
+            Self::Relu | Self::Tanh | Self::Sigmoid => f.write_str(self.kind()),
+            Self::LeakyRelu { slope } => write!(f, "leaky-relu({slope})"),
+            Self::Softplus { beta } => write!(f, "softplus({beta})"),
+            Self::Gaussian { scale } => write!(f, "exp(-({scale} u)^2)"),
+            Self::Finer { omega } => write!(f, "sin({omega} (|u| + 1) u)"),
+            Self::Gabor { omega, scale } => write!(f, "cos({omega} u) exp(-({scale} u)^2)"),
+        }
+    }
+}
+
+/// What is done to a point's coordinates before the first layer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    /// Nothing.
+    #[default]
+    Identity,
+    /// Fourier features (Tancik et al. 2020): `[sin(2 pi B x), cos(2 pi B x)]`.
+    Fourier {
+        /// Rows of B; there are twice as many features.
+        features: usize,
+        /// B, `[features, inputs]` row-major; a tensor of its own in a file.
+        #[serde(skip)]
+        frequencies: Vec<f32>,
+    },
+    /// NeRF's octaves: x itself (if `input`), then for k = 0, 1, ...: `sin(2^k pi x)`, `cos(2^k pi x)`, each over
+    /// all coordinates.
+    Octaves {
+        /// Number of octaves.
+        count: usize,
+        /// Whether x itself comes first.
+        input: bool,
+    },
+}
+
+impl Encoding {
+    /// Features of a point of `inputs` coordinates.
+    pub fn width(&self, inputs: usize) -> usize {
+        match self {
+            Self::Identity => inputs,
+            Self::Fourier { features, .. } => 2 * features,
+            Self::Octaves { count, input } => inputs * (2 * count + usize::from(*input)),
+        }
+    }
+
+    /// Encodes a block of points: `x` is `[inputs][points]`, `out` `[width][points]`.
+    pub fn apply<T: Real>(&self, points: usize, x: &[T], out: &mut [T]) {
+        let inputs = x.len() / points;
+        match self {
+            Self::Identity => out.copy_from_slice(x),
+            Self::Fourier { features, frequencies } => {
+                let (sines, cosines) = out.split_at_mut(features * points);
+                for (row, f) in sines.chunks_exact_mut(points).zip(frequencies.chunks_exact(inputs)) {
+                    row.fill(T::ZERO);
+                    for (x, &f) in x.chunks_exact(points).zip(f) {
+                        row.iter_mut().zip(x).for_each(|(r, &x)| *r += T::from_f32(f) * x);
+                    }
+                }
+                cosines.copy_from_slice(sines);
+                T::sine(sines, T::ONE);
+                T::cosine(cosines, T::ONE);
+            }
+            Self::Octaves { count, input } => {
+                let (plain, waves) = out.split_at_mut(if *input { x.len() } else { 0 });
+                plain.copy_from_slice(&x[..plain.len()]);
+                for (k, octave) in waves.chunks_exact_mut(2 * x.len()).take(*count).enumerate() {
+                    let (sines, cosines) = octave.split_at_mut(x.len());
+                    sines.copy_from_slice(x);
+                    cosines.copy_from_slice(x);
+                    // 2^k pi x is 2^(k-1) x turns, which f32 scales without error.
+                    let turns = T::from_f64(0.5 * (k as f64).exp2());
+                    T::sine(sines, turns);
+                    T::cosine(cosines, turns);
+                }
+            }
+        }
+    }
+
+    fn validate(&self, inputs: usize) -> Result<()> {
+        let width = self.width(inputs);
+        if !(1..=MAX_ENCODED).contains(&width) {
+            return Err(Error::invalid(format!(
+                "the encoding makes {width} features; 1 to {MAX_ENCODED} are supported"
+            )));
+        }
+        match self {
+            Self::Octaves { count, .. } if *count > 24 => {
+                Err(Error::invalid(format!("{count} octaves: f32 coordinates carry at most 24")))
+            }
+            Self::Fourier { features, frequencies } => {
+                check_tensor("encoding.frequencies", frequencies, features * inputs)
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// One activated layer.
@@ -31,15 +232,28 @@ pub struct HiddenLayer {
     pub width: usize,
     /// What is applied to them.
     pub activation: Activation,
+    /// Whether the encoded coordinates are appended to this layer's inputs (DeepSDF).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip: bool,
 }
 
-/// An INR's architecture: `R^inputs -> R^outputs`, hidden layers, then one linear layer.
+impl HiddenLayer {
+    /// A layer without a skip connection.
+    pub fn new(width: usize, activation: Activation) -> Self {
+        Self { width, activation, skip: false }
+    }
+}
+
+/// An INR's architecture: `R^inputs -> R^outputs`: an encoding, hidden layers, then one linear layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Inr {
     /// Coordinates per point.
     pub inputs: usize,
     /// Values per point.
     pub outputs: usize,
+    /// What the first layer sees of them.
+    #[serde(default)]
+    pub encoding: Encoding,
     /// The activated layers, first to last.
     pub hidden: Vec<HiddenLayer>,
 }
@@ -51,6 +265,8 @@ pub struct LayerShape {
     pub outputs: usize,
     /// Number of inputs (columns).
     pub inputs: usize,
+    /// How many of the inputs are the previous layer's outputs; encoded coordinates follow.
+    pub previous: usize,
     /// None for the last layer, which is linear.
     pub activation: Option<Activation>,
 }
@@ -65,23 +281,25 @@ impl LayerShape {
 impl Inr {
     /// A SIREN with `depth` sine layers of the same width and one omega.
     pub fn siren(inputs: usize, width: usize, depth: usize, outputs: usize, omega: f32) -> Self {
-        let layer = HiddenLayer { width, activation: Activation::Sine { omega } };
-        Self { inputs, outputs, hidden: vec![layer; depth] }
+        let layer = HiddenLayer::new(width, Activation::Sine { omega });
+        Self { inputs, outputs, encoding: Encoding::Identity, hidden: vec![layer; depth] }
     }
 
     /// Every layer's shape, first to last; the last one has no activation.
     pub fn layers(&self) -> Vec<LayerShape> {
-        let mut inputs = self.inputs;
+        let encoded = self.encoding.width(self.inputs);
+        let mut previous = 0;
         let mut shapes = Vec::with_capacity(self.hidden.len() + 1);
-        for layer in &self.hidden {
-            shapes.push(LayerShape { outputs: layer.width, inputs, activation: Some(layer.activation) });
-            inputs = layer.width;
+        for (l, layer) in self.hidden.iter().enumerate() {
+            let inputs = previous + if l == 0 || layer.skip { encoded } else { 0 };
+            shapes.push(LayerShape { outputs: layer.width, inputs, previous, activation: Some(layer.activation) });
+            previous = layer.width;
         }
-        shapes.push(LayerShape { outputs: self.outputs, inputs, activation: None });
+        shapes.push(LayerShape { outputs: self.outputs, inputs: previous, previous, activation: None });
         shapes
     }
 
-    /// Length of theta: all weights and biases.
+    /// All weights and biases.
     pub fn weight_count(&self) -> usize {
         self.layers().iter().map(|l| l.weights() + l.outputs).sum()
     }
@@ -113,11 +331,9 @@ impl Inr {
         within("hidden layers", self.hidden.len(), MAX_DEPTH)?;
         for (l, layer) in self.hidden.iter().enumerate() {
             within(&format!("neurons in layer {l}"), layer.width, MAX_WIDTH)?;
-            let Activation::Sine { omega } = layer.activation;
-            if !omega.is_finite() || omega == 0.0 {
-                return Err(Error::invalid(format!("layer {l} has omega {omega}; it must be finite and not 0")));
-            }
+            layer.activation.validate(l)?;
         }
+        self.encoding.validate(self.inputs)?;
         Ok(())
     }
 }

@@ -13,9 +13,10 @@ mod latents;
 
 pub use builtin::builtin;
 pub use coordinates::{Align, Coordinates, Domain, Grid, Order, Region, Span};
-pub use heads::Head;
-pub use hypernetwork::{Dense, Features, Hypernetwork, Trunk, TrunkActivation};
-pub use inr::{Activation, HiddenLayer, Inr, LayerShape};
+pub use heads::{Head, Source};
+pub use hypernetwork::{Dense, Features, Hypernetwork, LayerNorm, NORM_EPSILON, Trunk, TrunkLayer};
+pub use init::{Family, HeadChoice, WeightChoice};
+pub use inr::{Activation, Encoding, HiddenLayer, Inr, LayerShape};
 pub use latents::LatentTable;
 
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::{Error, Result};
 
 /// A family of signals: `z -> hypernetwork -> theta -> f_theta(x)`.
 ///
-/// A single INR is the case in which every head is [`Head::Shared`]: its latent has no entries.
+/// A single INR is the case in which every head is shared: its latent has no entries.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The coordinate network whose weights are generated.

@@ -1,84 +1,219 @@
-//! Head kinds: how one INR layer's weights come from trunk features.
+//! Heads: how one INR layer's effective parameters come from trunk features.
 //!
-//! A kind is one file here (shapes, CPU twin) and one file in `shaders/heads/` (the same in WGSL).
+//! A layer's weight and bias each have a [`Source`]; generated gains and shifts of its rows may be added
+//! ([`Modulation`]). A kind of source is one file here (shapes, CPU twin) and one in `shaders/heads/`.
 
 mod linear;
-mod shared;
+mod low_rank;
+mod modulation;
 
-pub use linear::{Generated, Linear};
-pub use shared::Shared;
+pub use linear::Generated;
+pub use low_rank::{LowRank, Multiplier};
+pub use modulation::{Modulation, Place};
 
-use super::hypernetwork::{Dense, Features};
+use super::hypernetwork::{Dense, Features, check_tensor};
 use super::inr::LayerShape;
-use crate::Result;
 use crate::math::Real;
+use crate::{Error, Result};
+
+/// Where a tensor comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source<T> {
+    /// Learned, the same for every latent. A plain INR has nothing else.
+    Shared(Vec<T>),
+    /// A linear function of the features (SIREN's hypernetwork).
+    Linear(Generated<T>),
+    /// A learned matrix times a generated one of low rank, element by element (INR-GAN); weights only.
+    LowRank(LowRank<T>),
+}
 
 /// One INR layer's head.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Head<T> {
-    /// Full weights as a linear map of the features (SIREN's hypernetwork).
-    Linear(Linear<T>),
-    /// Learned weights that no latent changes.
-    Shared(Shared<T>),
+pub struct Head<T> {
+    /// Writes `W [out, in]`.
+    pub weight: Source<T>,
+    /// Writes `b [out]`.
+    pub bias: Source<T>,
+    /// Gains and shifts of the layer's rows; hidden layers only.
+    pub modulation: Option<Modulation<T>>,
 }
 
-impl<T: Real> Head<T> {
+/// Where a layer's parameters stand in a latent's row of theta: `W [out, in]`, `b`, then the modulation's gain
+/// and shift, if any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slots {
+    /// First number of the weights.
+    pub weight: usize,
+    /// First number of the biases.
+    pub bias: usize,
+    /// First number of the gains, where there are any.
+    pub gain: Option<usize>,
+    /// First number of the shifts, where there are any.
+    pub shift: Option<usize>,
+    /// One past the layer's last number.
+    pub end: usize,
+}
+
+impl<T: Real> Source<T> {
     /// The kind's name in files and reports.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Linear(_) => "linear",
             Self::Shared(_) => "shared",
+            Self::Linear(_) => "linear",
+            Self::LowRank(_) => "low-rank",
         }
     }
 
     /// Number of stored parameters.
     pub fn parameter_count(&self) -> usize {
         match self {
-            Self::Linear(h) => [&h.weight, &h.bias].iter().map(|g| g.map.weight.len() + g.map.bias.len()).sum(),
-            Self::Shared(h) => h.weight.len() + h.bias.len(),
+            Self::Shared(values) => values.len(),
+            Self::Linear(g) => g.parameter_count(),
+            Self::LowRank(h) => h.base.len() + h.factors.parameter_count(),
         }
+    }
+
+    /// Multiply-adds to generate this tensor once.
+    pub fn macs_per_latent(&self) -> usize {
+        match self {
+            Self::Shared(_) => 0,
+            Self::Linear(g) => g.map.weight.len(),
+            Self::LowRank(h) => h.factors.map.weight.len() + h.base.len() * h.rank,
+        }
+    }
+
+    /// Writes the tensor (`[outputs, inputs]`) to the start of each latent's row of `out`.
+    fn materialise(
+        &self,
+        outputs: usize,
+        inputs: usize,
+        batch: usize,
+        features: &Features<T>,
+        out: &mut [T],
+        stride: usize,
+    ) {
+        match self {
+            Self::Shared(values) => {
+                for row in out.chunks_mut(stride).take(batch) {
+                    row[..values.len()].copy_from_slice(values);
+                }
+            }
+            Self::Linear(g) => g.materialise(batch, features, out, stride),
+            Self::LowRank(h) => h.materialise(outputs, inputs, batch, features, out, stride),
+        }
+    }
+
+    fn map<U>(&self, tensor: &impl Fn(&[T]) -> Vec<U>, dense: &impl Fn(&Dense<T>) -> Dense<U>) -> Source<U> {
+        match self {
+            Self::Shared(values) => Source::Shared(tensor(values)),
+            Self::Linear(g) => Source::Linear(g.map(dense)),
+            Self::LowRank(h) => Source::LowRank(h.map(tensor, dense)),
+        }
+    }
+
+    fn validate(&self, name: &str, outputs: usize, inputs: usize, trunk_widths: &[usize]) -> Result<()> {
+        match self {
+            Self::Shared(values) => check_tensor(name, values, outputs * inputs),
+            Self::Linear(g) => g.validate(name, outputs * inputs, trunk_widths),
+            Self::LowRank(h) => h.validate(name, outputs, inputs, trunk_widths),
+        }
+    }
+}
+
+impl<T: Real> Head<T> {
+    /// A head of learned parameters.
+    pub fn shared(weight: Vec<T>, bias: Vec<T>) -> Self {
+        Self { weight: Source::Shared(weight), bias: Source::Shared(bias), modulation: None }
+    }
+
+    /// The kind in reports, e.g. `linear`, `shared` or `low-rank + gain, shift`.
+    pub fn kind(&self) -> String {
+        let mut kind = self.weight.kind().to_owned();
+        if self.bias.kind() != self.weight.kind() && !matches!(self.weight, Source::LowRank(_)) {
+            kind += &format!(" ({} bias)", self.bias.kind());
+        }
+        if let Some(m) = &self.modulation {
+            kind += &format!(" + {}", m.kind());
+        }
+        kind
+    }
+
+    /// Whether no latent changes this layer.
+    pub fn is_shared(&self) -> bool {
+        matches!((&self.weight, &self.bias, &self.modulation), (Source::Shared(_), Source::Shared(_), None))
+    }
+
+    /// Number of stored parameters.
+    pub fn parameter_count(&self) -> usize {
+        let modulation = self.modulation.as_ref().map_or(0, Modulation::parameter_count);
+        self.weight.parameter_count() + self.bias.parameter_count() + modulation
     }
 
     /// Multiply-adds to generate this layer once.
     pub fn macs_per_latent(&self) -> usize {
-        match self {
-            Self::Linear(h) => h.weight.map.weight.len() + h.bias.map.weight.len(),
-            Self::Shared(_) => 0,
-        }
+        let modulation = self.modulation.as_ref().map_or(0, Modulation::macs_per_latent);
+        self.weight.macs_per_latent() + self.bias.macs_per_latent() + modulation
     }
 
-    /// The CPU twin of generation: writes this layer's weights `[out, in]`, then its biases, to the
-    /// start of each latent's row of `theta` (rows of `stride` numbers).
+    /// Where this layer's parameters stand in theta, if they start at `first`.
+    pub fn slots(&self, shape: &LayerShape, first: usize) -> Slots {
+        let bias = first + shape.weights();
+        let mut end = bias + shape.outputs;
+        let mut place = |wanted: bool| {
+            wanted.then(|| {
+                end += shape.outputs;
+                end - shape.outputs
+            })
+        };
+        let modulation = self.modulation.as_ref();
+        let gain = place(modulation.is_some_and(|m| m.gain.is_some()));
+        let shift = place(modulation.is_some_and(|m| m.shift.is_some()));
+        Slots { weight: first, bias, gain, shift, end }
+    }
+
+    /// The CPU twin of generation: writes this layer's part of every latent's row of `theta`.
     pub(super) fn materialise(
         &self,
         shape: &LayerShape,
+        slots: &Slots,
         batch: usize,
         features: &Features<T>,
         theta: &mut [T],
         stride: usize,
     ) {
-        match self {
-            Self::Linear(h) => h.materialise(shape, batch, features, theta, stride),
-            Self::Shared(h) => h.materialise(shape, batch, theta, stride),
+        self.weight.materialise(shape.outputs, shape.inputs, batch, features, &mut theta[slots.weight..], stride);
+        self.bias.materialise(shape.outputs, 1, batch, features, &mut theta[slots.bias..], stride);
+        if let Some(m) = &self.modulation {
+            for (generated, slot) in [(&m.gain, slots.gain), (&m.shift, slots.shift)] {
+                if let (Some(g), Some(slot)) = (generated, slot) {
+                    g.materialise(batch, features, &mut theta[slot..], stride);
+                }
+            }
         }
     }
 
     /// The same head with every tensor converted, tables by `tensor` and affine maps by `dense`.
     pub(super) fn map<U>(&self, tensor: impl Fn(&[T]) -> Vec<U>, dense: impl Fn(&Dense<T>) -> Dense<U>) -> Head<U> {
-        match self {
-            Self::Linear(h) => {
-                let generated = |g: &Generated<T>| Generated { trunk: g.trunk, map: dense(&g.map) };
-                Head::Linear(Linear { weight: generated(&h.weight), bias: generated(&h.bias) })
-            }
-            Self::Shared(h) => Head::Shared(Shared { weight: tensor(&h.weight), bias: tensor(&h.bias) }),
+        Head {
+            weight: self.weight.map(&tensor, &dense),
+            bias: self.bias.map(&tensor, &dense),
+            modulation: self.modulation.as_ref().map(|m| m.map(&dense)),
         }
     }
 
     /// Checks layer `l`'s head against the layer's shape and the trunks' widths.
     pub(super) fn validate(&self, l: usize, shape: &LayerShape, trunk_widths: &[usize]) -> Result<()> {
-        match self {
-            Self::Linear(h) => h.validate(l, shape, trunk_widths),
-            Self::Shared(h) => h.validate(l, shape),
+        self.weight.validate(&format!("head.{l}.weight"), shape.outputs, shape.inputs, trunk_widths)?;
+        if matches!(self.bias, Source::LowRank(_)) {
+            return Err(Error::invalid(format!("head.{l}.bias cannot be of low rank: it is a vector")));
+        }
+        self.bias.validate(&format!("head.{l}.bias"), shape.outputs, 1, trunk_widths)?;
+        match &self.modulation {
+            Some(_) if shape.activation.is_none() => Err(Error::invalid(format!(
+                "head.{l} modulates the last layer, which has no activation; put it into the weights"
+            ))),
+            Some(m) => m.validate(l, shape, trunk_widths),
+            None => Ok(()),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::{Conventions, StateDict, Tensor};
 use crate::model::{
-    Activation, Dense, Head, HiddenLayer, Hypernetwork, Inr, LatentTable, Model, Trunk, TrunkActivation, heads,
+    Activation, Dense, Encoding, Head, HiddenLayer, Hypernetwork, Inr, LatentTable, Model, Source, Trunk, TrunkLayer,
+    heads,
 };
 use crate::{Error, Result};
 
@@ -21,9 +22,10 @@ pub(super) fn build(mut state: StateDict, conventions: &Conventions, source: &st
     let last = layers.len() - 1;
     let inr = Inr {
         inputs: layers[0].1,
+        encoding: Encoding::Identity,
         outputs: layers[last].0,
         hidden: (layers[..last].iter().enumerate())
-            .map(|(l, &(width, _))| HiddenLayer { width, activation: Activation::Sine { omega: omega(l) } })
+            .map(|(l, &(width, _))| HiddenLayer::new(width, Activation::Sine { omega: omega(l) }))
             .collect(),
     };
     let latents = match latents {
@@ -104,7 +106,7 @@ fn plain(state: &StateDict) -> Result<Layers> {
         let Some(name) = names.iter().find(|n| state.contains_key(&format!("{n}weight"))) else { break };
         let Dense { outputs, inputs, weight, bias } = dense(state, name.trim_end_matches('.'))?;
         layers.push((outputs, inputs));
-        shared.push(Head::Shared(heads::Shared { weight, bias }));
+        shared.push(Head::shared(weight, bias));
     }
     check_chain(&layers)?;
     Ok((layers, Hypernetwork { latent_dim: 0, trunks: Vec::new(), heads: shared }))
@@ -131,7 +133,8 @@ fn hypernetwork(state: &StateDict) -> Result<Layers> {
         }
         let map = layers.pop().ok_or_else(|| Error::invalid(format!("'{net}' has no layers")))?;
         generated.push(heads::Generated { trunk: trunks.len(), map });
-        trunks.push(Trunk { layers, activation: TrunkActivation::Relu });
+        let layers = layers.into_iter().map(|map| TrunkLayer::new(map, Activation::Relu)).collect();
+        trunks.push(Trunk { layers });
     }
     if generated.len() < 4 || !generated.len().is_multiple_of(2) {
         return Err(Error::invalid(format!(
@@ -139,7 +142,7 @@ fn hypernetwork(state: &StateDict) -> Result<Layers> {
             generated.len()
         )));
     }
-    let latent_dim = trunks[0].layers.first().map_or(generated[0].map.inputs, |l| l.inputs);
+    let latent_dim = trunks[0].layers.first().map_or(generated[0].map.inputs, |l| l.map.inputs);
     let mut layers = Vec::new();
     let mut layer_heads = Vec::new();
     let mut rest = generated.into_iter();
@@ -152,7 +155,7 @@ fn hypernetwork(state: &StateDict) -> Result<Layers> {
             )));
         }
         layers.push((outputs, numbers / outputs));
-        layer_heads.push(Head::Linear(heads::Linear { weight, bias }));
+        layer_heads.push(Head { weight: Source::Linear(weight), bias: Source::Linear(bias), modulation: None });
     }
     check_chain(&layers)?;
     Ok((layers, Hypernetwork { latent_dim, trunks, heads: layer_heads }))

@@ -1,0 +1,4 @@
+// FINER: sin(omega (|u| + 1) u), with a = omega / 2 pi; no memory.
+fn activate_finer(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    return sine_turns(a * ((abs(u) + 1.0) * u));
+}

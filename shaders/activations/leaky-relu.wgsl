@@ -1,0 +1,4 @@
+// u where it is positive, a u elsewhere; no memory.
+fn activate_leaky_relu(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    return select(a * u, u, u > vec4(0.0));
+}

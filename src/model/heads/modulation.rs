@@ -1,0 +1,78 @@
+//! `modulate`: generated gains and shifts of a layer's rows (FiLM, Perez et al. 2018). With shared weights
+//! it is functa's shift-only modulation, pi-GAN's FiLM, siren-pytorch's modulator; with generated ones a gain head.
+
+use serde::{Deserialize, Serialize};
+
+use super::Generated;
+use crate::Result;
+use crate::math::Real;
+use crate::model::hypernetwork::Dense;
+use crate::model::inr::LayerShape;
+use crate::{Error, model::Activation};
+
+/// Where the modulation acts, with `u = W x + b`, gain g and shift s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// `act(g u + s)`; in a sine the frequency factor comes after: `sin(omega (g u + s))` (functa).
+    BeforeOmega,
+    /// `sin(g omega u + s)`: the shift is a phase in radians (pi-GAN, whose omega is 1). Sine layers only.
+    AfterOmega,
+    /// `g act(u) + s` (siren-pytorch).
+    AfterActivation,
+}
+
+/// Gains and shifts; at least one of the two. A gain of `1 + generated` has its 1 in the map's bias.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Modulation<T> {
+    /// Where it acts.
+    pub place: Place,
+    /// Writes g `[out]`; 1 where there is none.
+    pub gain: Option<Generated<T>>,
+    /// Writes s `[out]`; 0 where there is none.
+    pub shift: Option<Generated<T>>,
+}
+
+impl<T: Real> Modulation<T> {
+    pub(super) fn kind(&self) -> &'static str {
+        match (&self.gain, &self.shift) {
+            (Some(_), Some(_)) => "gain, shift",
+            (Some(_), None) => "gain",
+            _ => "shift",
+        }
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Generated<T>> {
+        self.gain.iter().chain(&self.shift)
+    }
+
+    pub(super) fn parameter_count(&self) -> usize {
+        self.parts().map(Generated::parameter_count).sum()
+    }
+
+    pub(super) fn macs_per_latent(&self) -> usize {
+        self.parts().map(|g| g.map.weight.len()).sum()
+    }
+
+    pub(super) fn map<U>(&self, dense: &impl Fn(&Dense<T>) -> Dense<U>) -> Modulation<U> {
+        let map = |g: &Option<Generated<T>>| g.as_ref().map(|g| g.map(dense));
+        Modulation { place: self.place, gain: map(&self.gain), shift: map(&self.shift) }
+    }
+
+    pub(super) fn validate(&self, l: usize, shape: &LayerShape, trunk_widths: &[usize]) -> Result<()> {
+        if self.parts().next().is_none() {
+            return Err(Error::invalid(format!("head.{l} modulates with neither gain nor shift")));
+        }
+        if self.place == Place::AfterOmega && !matches!(shape.activation, Some(Activation::Sine { .. })) {
+            return Err(Error::invalid(format!(
+                "head.{l} modulates after omega, but its activation has no omega of that kind"
+            )));
+        }
+        for (generated, what) in [(&self.gain, "gain"), (&self.shift, "shift")] {
+            if let Some(g) = generated {
+                g.validate(&format!("head.{l}.{what}"), shape.outputs, trunk_widths)?;
+            }
+        }
+        Ok(())
+    }
+}
