@@ -156,12 +156,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 let norm_${ r } = select(vec4(1.0), inverseSqrt(squares_${ r }), layers[l].demodulate == 1u);
 //# endif
 //# if modulated
+                // Without branches: where the modulation does not act, the gain is 1 and the shift 0.
                 let gain_${ r } = tile[GAIN + row_group * ${ rows // 4 }u + ${ r }u];
                 let shift_${ r } = tile[SHIFT + row_group * ${ rows // 4 }u + ${ r }u];
+                let gain_before_${ r } = select(vec4(1.0), gain_${ r }, layers[l].place == 1u);
+                let shift_before_${ r } = select(vec4(0.0), shift_${ r }, layers[l].place == 1u);
+                let gain_after_${ r } = select(vec4(1.0), gain_${ r }, layers[l].place == 2u);
+                let shift_after_${ r } = select(vec4(0.0), shift_${ r }, layers[l].place == 2u);
 //# endif
 //# endfor
-//# if modulated
-                let place = layers[l].place;
+//# if activations | length > 1
+                // Several activations unrolled over the tile would make more code than drivers can take: a loop
+                // over an array costs such mixed models some speed instead.
+                var mixed: array<vec4<f32>, ${ rows * quads }>;
 //# endif
 //# for i in range(rows)
 //# set r = i // 4
@@ -172,11 +179,27 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# endif
                 c_${ i }_${ q } += bias_${ r }[${ e }];
 //# if modulated
-                if (place == 1u) { c_${ i }_${ q } = c_${ i }_${ q } * gain_${ r }[${ e }] + shift_${ r }[${ e }]; }
+                c_${ i }_${ q } = fma(c_${ i }_${ q }, vec4(gain_before_${ r }[${ e }]), vec4(shift_before_${ r }[${ e }]));
 //# endif
+//# if activations | length > 1
+                mixed[${ i * quads + q }] = c_${ i }_${ q };
+//# else
                 a_${ i }_${ q } = activate(code, c_${ i }_${ q }, a, b);
+//# endif
+//# endfor
+//# endfor
+//# if activations | length > 1
+                for (var n = 0u; n < ${ rows * quads }u; n++) {
+                    mixed[n] = activate(code, mixed[n], a, b);
+                }
+//# endif
+//# for i in range(rows)
+//# for q in range(quads)
+//# if activations | length > 1
+                a_${ i }_${ q } = mixed[${ i * quads + q }];
+//# endif
 //# if modulated
-                if (place == 2u) { a_${ i }_${ q } = a_${ i }_${ q } * gain_${ r }[${ e }] + shift_${ r }[${ e }]; }
+                a_${ i }_${ q } = fma(a_${ i }_${ q }, vec4(gain_after_${ i // 4 }[${ i % 4 }]), vec4(shift_after_${ i // 4 }[${ i % 4 }]));
 //# endif
 //# endfor
 //# endfor

@@ -126,3 +126,26 @@ fn psnr_and_ssim_equal_scikit_images() {
     // scikit-image averages over the pixels whose window lies inside, too.
     assert!((s - want["ssim"].as_f64().unwrap()).abs() < 1e-5);
 }
+
+#[test]
+fn one_of_everything_equals_pytorch() {
+    let model = Arc::new(file::load(&fixture("zoo.safetensors")).unwrap());
+    let stored = read(&fixture("zoo_outputs.safetensors")).unwrap();
+    let domain = Domain::Points { coordinates: &stored["points"].data, inputs: 3 };
+    let want: Vec<f64> = (0..2).flat_map(|i| wide(&stored[&format!("values.{i}")].data)).collect();
+    let exact = common::oracle(&model, model.latents.values(), &domain);
+    let twin = exact.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    println!("the f64 twin against float64 PyTorch (stored in f32): {twin:.1e}");
+    assert!(twin <= 1e-6);
+    for engine in engines() {
+        for strategy in [Strategy::Materialised, Strategy::Fused] {
+            let (got, _) = engine.load(&model).unwrap().evaluate(model.latents.values(), &domain, strategy).unwrap();
+            let error = max_error(&got, &want);
+            println!("{strategy:?} on {}: {error:.1e}", engine.describe());
+            assert!(error <= 2e-5);
+        }
+    }
+    // The file brings all of it back.
+    let again = file::from_bytes(&file::to_bytes(&model, Precision::F32).unwrap()).unwrap();
+    assert_eq!((&again.inr, &again.hypernetwork), (&model.inr, &model.hypernetwork));
+}

@@ -11,6 +11,11 @@
 
 fn fill(tensor: Tensor, latent: u32, k: u32, r: u32) -> vec4<f32> {
     let index = k * tensor.rows4 + r;
+//# if kinds | length == 1 and "materialised" in kinds
+    return fill_materialised(tensor, latent, index);
+//# elif kinds | length == 1 and "shared" in kinds
+    return fill_shared(tensor, index);
+//# else
     switch tensor.kind {
 //# if "materialised" in kinds
         case 0u: { return fill_materialised(tensor, latent, index); }
@@ -29,4 +34,5 @@ fn fill(tensor: Tensor, latent: u32, k: u32, r: u32) -> vec4<f32> {
 //# endif
         default: { return vec4(0.0); }
     }
+//# endif
 }

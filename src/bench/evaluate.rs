@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::cpu::Network;
 use crate::engine::{Engine, Strategy};
 use crate::measure::Clock;
-use crate::model::{Domain, Grid, Inr, Model, builtin};
+use crate::model::heads::Multiplier;
+use crate::model::{Domain, Family, Grid, HeadChoice, Inr, Model, WeightChoice, builtin};
 use crate::{Error, Result};
 
 /// How much to measure.
@@ -30,7 +31,7 @@ pub struct Row {
     pub device: String,
     /// `fused` or `materialized`.
     pub strategy: &'static str,
-    /// `emoji` or `siren`.
+    /// `emoji`, `siren`, or `rank 8`: a family of low-rank heads.
     pub model: &'static str,
     /// The INR, e.g. 2-64x4-3.
     pub inr: String,
@@ -81,7 +82,12 @@ fn cases(options: &EvaluateOptions) -> Result<Vec<Case>> {
         side,
         bound: 2e-6,
     };
+    let low_rank = HeadChoice { weight: WeightChoice::LowRank(8, Multiplier::Tanh), modulation: None };
+    let family = Family { latent_dim: 64, features: 64, shared_trunk: true, latents: 64, seed: options.seed };
+    let low_rank = Arc::new(family.build(Inr::siren(2, 64, 4, 3, 30.0), |_| low_rank));
     Ok(vec![
+        Case { name: "rank 8", model: Arc::clone(&low_rank), latents: 1, side, bound: 3e-5 },
+        Case { name: "rank 8", model: low_rank, latents: 64, side: 32, bound: 3e-5 },
         Case { name: "emoji", model: Arc::clone(&emoji), latents: 1, side, bound: 3e-5 },
         Case { name: "emoji", model: emoji, latents: 64, side: 32, bound: 3e-5 },
         siren(64),
