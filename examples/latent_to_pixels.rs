@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hypersine::engine::{DeviceChoice, Engine, Strategy};
 use hypersine::model::{self, Domain};
-use hypersine::signal::Picture;
+use hypersine::signal::{Depth, Picture};
 
 fn main() -> hypersine::Result<()> {
     let model = Arc::new(model::builtin("emoji")?);
@@ -19,7 +19,8 @@ fn main() -> hypersine::Result<()> {
     let grid = model.coordinates.grid(512, 512, None)?;
     let (values, report) = field.evaluate(&z, &Domain::Grid(grid), Strategy::Auto)?;
     let out = Path::new("tiger_cat.png");
-    Picture { width: 512, height: 512, channels: model.inr.outputs, values, range: model.values }.save(out)?;
+    Picture { width: 512, height: 512, channels: model.inr.outputs, values, range: model.values }
+        .save(out, Depth::Eight)?;
     println!("{}: evaluated in {:.1} ms", out.display(), report.timings.evaluate_s * 1e3);
     Ok(())
 }

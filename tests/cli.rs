@@ -126,6 +126,61 @@ fn every_latent_onto_a_sheet_or_into_a_folder() {
 }
 
 #[test]
+fn morphs_samples_depth_and_supersampling() {
+    let dir = tempfile::tempdir().unwrap();
+    let render = |arguments: &[&str]| {
+        ok(dir.path(), &[&["render", "@emoji", "--device", "cpu", "--size", "32"], arguments].concat())
+    };
+    let read = |name: &str| image::open(dir.path().join(name)).unwrap();
+    render(&["--from", "cat", "--to", "frog", "--steps", "5", "-o", "strip.png"]);
+    render(&["--from", "cat", "--to", "frog", "--steps", "3", "--slerp", "-o", "frames"]);
+    render(&["--latent", "cat", "-o", "cat.png"]);
+    render(&["--latent", "frog", "-o", "frog.png"]);
+    render(&["--latent", "cat", "--mix", "frog:0.25", "-o", "quarter.png"]);
+    let strip = read("strip.png").to_rgb8();
+    assert_eq!(strip.dimensions(), (160, 32));
+    for (name, column) in [("cat.png", 0), ("quarter.png", 1), ("frog.png", 4)] {
+        assert!(
+            read(name).to_rgb8().enumerate_pixels().all(|(x, y, p)| p == strip.get_pixel(32 * column + x, y)),
+            "{name}"
+        );
+    }
+    assert_eq!(std::fs::read_dir(dir.path().join("frames")).unwrap().count(), 3);
+    assert_eq!(read("frames/00002.png").to_rgb8(), read("frog.png").to_rgb8());
+
+    render(&["--sample", "7", "-o", "a.png"]);
+    render(&["--sample", "7", "-o", "b.png"]);
+    render(&["--sample", "8", "-o", "c.png"]);
+    assert_eq!(read("a.png").to_rgb8(), read("b.png").to_rgb8());
+    assert_ne!(read("a.png").to_rgb8(), read("c.png").to_rgb8());
+
+    render(&["--latent", "cat", "--depth", "16", "-o", "deep.png"]);
+    let deep = read("deep.png");
+    assert_eq!(deep.color(), image::ColorType::Rgb16);
+    let difference = |(a, b): (&u16, &u8)| (f32::from(*a) / 257.0 - f32::from(*b)).abs();
+    assert!(deep.to_rgb16().iter().zip(read("cat.png").to_rgb8().iter()).map(difference).fold(0.0, f32::max) <= 0.51);
+
+    // Supersampled: the mean of a picture of twice the size.
+    render(&["--latent", "cat", "--aa", "2", "--depth", "16", "-o", "fine.png"]);
+    ok(
+        dir.path(),
+        &["render", "@emoji", "--latent", "cat", "--size", "64", "--depth", "16", "-o", "large.png", "--device", "cpu"],
+    );
+    let (fine, large) = (read("fine.png").to_rgb16(), read("large.png").to_rgb16());
+    for (x, y, p) in fine.enumerate_pixels() {
+        for c in 0..3 {
+            let sum: u32 = [(0, 0), (1, 0), (0, 1), (1, 1)]
+                .iter()
+                .map(|(i, j)| u32::from(large.get_pixel(2 * x + i, 2 * y + j).0[c]))
+                .sum();
+            // The large picture was clipped before the mean was taken here, so white is only nearly alike.
+            assert!((sum / 4).abs_diff(u32::from(p.0[c])) < 1500, "{x},{y}: {} {}", sum / 4, p.0[c]);
+        }
+    }
+    fails(dir.path(), &["render", "@emoji", "--from", "cat", "--to", "frgo", "-o", "d.png"], &["did you mean 'frog'"]);
+}
+
+#[test]
 fn without_a_display_the_bare_command_writes_a_contact_sheet() {
     let dir = tempfile::tempdir().unwrap();
     let out = hypersine(dir.path(), &[]);

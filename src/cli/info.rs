@@ -79,7 +79,7 @@ impl Info {
         match &model.inr.encoding {
             Encoding::Identity => {}
             Encoding::Fourier { features, .. } => {
-                lines.push(format!("encoding    {features} Fourier features, sine and cosine"))
+                lines.push(format!("encoding    {features} Fourier features, sine and cosine"));
             }
             Encoding::Octaves { count, input } => {
                 lines.push(format!(

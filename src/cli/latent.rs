@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use hypersine::model::Model;
+use hypersine::model::{Model, Path as ModelPath};
 
 /// Which latent to use.
 #[derive(Args, Clone, Debug, Default)]
@@ -17,11 +17,20 @@ pub(super) struct LatentArgs {
     /// Mix in another latent: OTHER:0.3 is 70 % --latent and 30 % OTHER
     #[arg(long, value_name = "OTHER:T", requires = "latent")]
     pub mix: Option<String>,
+    /// Mix and morph along the sphere instead of the straight line
+    #[arg(long)]
+    pub slerp: bool,
+    /// A random latent with the table's own mean and covariance
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["latent", "mix"])]
+    pub sample: Option<u64>,
 }
 
 impl LatentArgs {
     /// The latent code, ready for the engine; empty for a single INR.
     pub(super) fn resolve(&self, model: &Model) -> Result<Vec<f32>> {
+        if let Some(seed) = self.sample {
+            return Ok(model.latents.sample(seed)?);
+        }
         let Some(name) = &self.latent else {
             if model.latent_dim() == 0 {
                 return Ok(Vec::new());
@@ -43,15 +52,21 @@ impl LatentArgs {
                 .ok()
                 .filter(|t: &f32| t.is_finite())
                 .with_context(|| format!("--mix {mix}: '{t}' is no number"))?;
-            for (a, b) in z.iter_mut().zip(one(model, other)?) {
-                *a = (1.0 - t) * *a + t * b;
-            }
+            z = self.path().at(&z, &one(model, other)?, t);
         }
         Ok(z)
     }
 }
 
-fn one(model: &Model, name: &str) -> Result<Vec<f32>> {
+impl LatentArgs {
+    /// The kind of path that mixes and morphs take.
+    pub(super) fn path(&self) -> ModelPath {
+        if self.slerp { ModelPath::Spherical } else { ModelPath::Linear }
+    }
+}
+
+/// The latent of that name or index, or in that .npy file.
+pub(super) fn one(model: &Model, name: &str) -> Result<Vec<f32>> {
     if Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
         return from_npy(Path::new(name), model.latent_dim());
     }

@@ -7,17 +7,17 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use hypersine::engine::{Field, Report};
-use hypersine::model::{Domain, Grid, Region};
-use hypersine::signal::{Picture, Sheet, picture_format};
+use hypersine::model::{Domain, Grid, Model, Region};
+use hypersine::signal::{Depth, Picture, Sheet, picture_format};
 use serde_json::json;
 
-use super::latent::LatentArgs;
+use super::latent::{LatentArgs, one};
 use super::{Global, open_model};
 
-/// Reconstruct pictures: one latent, or all of them
+/// Reconstruct pictures: one latent, a morph between two, or all of them
 ///
-/// Coordinates: the whole picture is [-1, 1] along its longer side, x right, y down. PNG is 8-bit and
-/// display-referred; EXR is 32-bit float in linear light.
+/// Coordinates: the whole picture is [-1, 1] along its longer side, x right, y down. PNG is display-referred;
+/// EXR is 32-bit float in linear light.
 #[derive(Args)]
 pub(super) struct Render {
     /// Model file, or @emoji
@@ -25,17 +25,41 @@ pub(super) struct Render {
     #[command(flatten)]
     latent: LatentArgs,
     /// Every latent of the model: onto one contact sheet (-o sheet.png), or one file each (-o folder/)
-    #[arg(long, conflicts_with_all = ["latent", "mix"])]
+    #[arg(long, conflicts_with_all = ["latent", "mix", "sample"])]
     all: bool,
-    /// Size in pixels; of each picture with --all [default: 256x256, with --all 64x64]
+    /// A morph from this latent: onto one strip (-o strip.png), or numbered frames (-o folder/)
+    #[arg(long, value_name = "LATENT", requires = "to", conflicts_with_all = ["latent", "mix", "sample", "all"])]
+    from: Option<String>,
+    /// ... to this one
+    #[arg(long, value_name = "LATENT", requires = "from")]
+    to: Option<String>,
+    /// ... in so many pictures, both ends included
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(2..))]
+    steps: u16,
+    /// Size in pixels; of each picture where there are several [default: 256x256, with --all 64x64]
     #[arg(long, value_name = "WxH")]
     size: Option<Size>,
     /// The part of the picture to show
     #[arg(long, value_name = "x0,y0,x1,y1", allow_hyphen_values = true)]
     region: Option<Region>,
+    /// Supersample: the mean of N x N points per pixel
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+    aa: u32,
+    /// Bits per channel of a PNG
+    #[arg(long, value_enum, default_value = "8")]
+    depth: Depth,
     /// Where to write: .png or .exr
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+}
+
+/// What is rendered, and how it is laid out.
+struct Batch {
+    z: Vec<f32>,
+    /// One name per picture; none for a single one.
+    names: Vec<String>,
+    /// Pictures per row of a sheet; None: nearly square.
+    columns: Option<usize>,
 }
 
 /// `640x480`, or `256` for a square.
@@ -64,8 +88,13 @@ impl Render {
             model: model.into(),
             latent: LatentArgs::default(),
             all: true,
+            from: None,
+            to: None,
+            steps: 2,
             size: None,
             region: None,
+            aa: 1,
+            depth: Depth::Eight,
             output: output.into(),
         }
     }
@@ -78,18 +107,8 @@ impl Render {
         if model.inr.inputs != 2 {
             bail!("{}: an INR of {} inputs is no picture", self.model, model.inr.inputs);
         }
-        let z = if self.all {
-            if model.latents.is_empty() {
-                bail!(
-                    "{}: there are no latents in this model; leave --all away, or give one with --latent FILE.npy",
-                    self.model
-                );
-            }
-            Vec::new()
-        } else {
-            self.latent.resolve(&model)?
-        };
-        let folder = self.all && picture_format(&self.output).is_err();
+        let batch = self.batch(&model)?;
+        let folder = !batch.names.is_empty() && picture_format(&self.output).is_err();
         if folder {
             std::fs::create_dir_all(&self.output)
                 .with_context(|| format!("cannot make the folder {}", self.output.display()))?;
@@ -98,20 +117,31 @@ impl Render {
         }
         let engine = global.engine()?;
         let field = engine.load(&model)?;
-        let (report, pictures) = if self.all {
-            (self.all(&field, &grid, folder, global)?, model.latents.len())
-        } else {
-            let (values, report) = field.evaluate(&z, &Domain::Grid(grid), global.strategy)?;
-            let picture = Picture {
-                width: size.width,
-                height: size.height,
-                channels: model.inr.outputs,
-                values,
-                range: model.values,
-            };
-            picture.save(&self.output)?;
-            (report, 1)
+        let picture = |values| Picture {
+            width: size.width,
+            height: size.height,
+            channels: model.inr.outputs,
+            values,
+            range: model.values,
         };
+        let report = if batch.names.is_empty() {
+            self.each_picture(&field, &batch.z, &grid, global, |_, values| {
+                picture(values).save(&self.output, self.depth)
+            })?
+        } else if folder {
+            let files = self.files(&batch.names);
+            self.each_picture(&field, &batch.z, &grid, global, |i, values| picture(values).save(&files[i], self.depth))?
+        } else {
+            let mut sheet =
+                Sheet::new(batch.names.len(), batch.columns, size.width, size.height, model.inr.outputs, model.values)?;
+            let report = self.each_picture(&field, &batch.z, &grid, global, |i, values| {
+                sheet.put(i, &values);
+                Ok(())
+            })?;
+            sheet.save(&self.output)?;
+            report
+        };
+        let pictures = batch.names.len().max(1);
         let json = json!({
             "output": self.output, "size": [size.width, size.height], "pictures": pictures,
             "device": engine.describe(), "report": report,
@@ -132,37 +162,63 @@ impl Render {
         Ok(())
     }
 
-    fn all(&self, field: &Field, grid: &Grid, folder: bool, global: &Global) -> Result<Report> {
-        let model = field.model();
-        let domain = Domain::Grid(*grid);
-        let channels = model.inr.outputs;
-        if folder {
-            let files = self.files(model.latents.names());
-            let mut values = Vec::new();
-            let report = field.evaluate_blocks(model.latents.values(), &domain, global.strategy, &mut |block| {
-                // One picture after the other: a block holds several whole pictures, or a part of one.
-                for (latent, part) in
-                    block.latents.clone().zip(block.values.chunks_exact(block.points.len() * channels))
-                {
-                    values.extend_from_slice(part);
-                    if block.points.end == grid.points() {
-                        let values = std::mem::take(&mut values);
-                        Picture { width: grid.width, height: grid.height, channels, values, range: model.values }
-                            .save(&files[latent])?;
+    /// The latents to render.
+    fn batch(&self, model: &Model) -> Result<Batch> {
+        if let (Some(from), Some(to)) = (&self.from, &self.to) {
+            if model.latent_dim() == 0 {
+                bail!("--from {from}: this model is a single INR without latents");
+            }
+            let (a, b) = (one(model, from)?, one(model, to)?);
+            let last = f32::from(self.steps - 1);
+            let z = (0..self.steps).flat_map(|i| self.latent.path().at(&a, &b, f32::from(i) / last)).collect();
+            let names: Vec<String> = (0..self.steps).map(|i| format!("{i:05}")).collect();
+            return Ok(Batch { z, columns: Some(names.len()), names });
+        }
+        if !self.all {
+            return Ok(Batch { z: self.latent.resolve(model)?, names: Vec::new(), columns: None });
+        }
+        if model.latents.is_empty() {
+            bail!(
+                "{}: there are no latents in this model; leave --all away, or give one with --latent FILE.npy",
+                self.model
+            );
+        }
+        Ok(Batch { z: model.latents.values().to_vec(), names: model.latents.names().to_vec(), columns: None })
+    }
+
+    /// Calls `done` with every picture's number and values, one after the other, supersampled if asked.
+    fn each_picture(
+        &self,
+        field: &Field,
+        z: &[f32],
+        grid: &Grid,
+        global: &Global,
+        mut done: impl FnMut(usize, Vec<f32>) -> hypersine::Result<()>,
+    ) -> Result<Report> {
+        let channels = field.model().inr.outputs;
+        let fine = grid.supersampled(self.aa);
+        let (aa, width) = (self.aa as usize, fine.width as usize);
+        let share = 1.0 / f64::from(self.aa * self.aa);
+        let blank = || vec![0.0_f64; grid.points() * channels];
+        let mut sums = blank();
+        // A block holds several whole pictures, or a part of one.
+        let report = field.evaluate_blocks(z, &Domain::Grid(fine), global.strategy, &mut |block| {
+            for (latent, part) in block.latents.clone().zip(block.values.chunks_exact(block.points.len() * channels)) {
+                for (p, pixel) in block.points.clone().zip(part.chunks_exact(channels)) {
+                    let at = (p / width / aa * grid.width as usize + p % width / aa) * channels;
+                    for (sum, &v) in sums[at..at + channels].iter_mut().zip(pixel) {
+                        *sum += f64::from(v);
                     }
                 }
-                Ok(())
-            })?;
-            return Ok(report);
-        }
-        let mut sheet = Sheet::new(model.latents.len(), grid.width, grid.height, channels, model.values)?;
-        let report = field.evaluate_blocks(model.latents.values(), &domain, global.strategy, &mut |block| {
-            for (latent, part) in block.latents.clone().zip(block.values.chunks_exact(block.points.len() * channels)) {
-                sheet.put(latent, block.points.start, part);
+                if block.points.end == fine.points() {
+                    #[expect(clippy::cast_possible_truncation, reason = "values are f32")]
+                    let values =
+                        std::mem::replace(&mut sums, blank()).into_iter().map(|s| (s * share) as f32).collect();
+                    done(latent, values)?;
+                }
             }
             Ok(())
         })?;
-        sheet.save(&self.output)?;
         Ok(report)
     }
 }

@@ -166,7 +166,7 @@ impl<T: Real> Network<T> {
                 (Some(Place::BeforeOmega), _) => modulate(used, T::ONE),
                 // sin(g omega u + s) = sin(omega (g u + s / omega))
                 (Some(Place::AfterOmega), Activation::Sine { omega }) => {
-                    modulate(used, T::from_f64(1.0 / f64::from(omega)))
+                    modulate(used, T::from_f64(1.0 / f64::from(omega)));
                 }
                 _ => {}
             }

@@ -49,8 +49,8 @@ pub enum Strategy {
 }
 
 impl Strategy {
-    /// Whether to fuse. `linear` heads cost one multiply-add per feature for every weight, in every
-    /// workgroup: far more than the load that a materialised weight costs, so `auto` materialises them.
+    /// Whether to fuse. `auto` does not: materialising has been faster for every kind of head wherever it was
+    /// measured (docs/performance.md), and the engine generates in batches that fit memory.
     pub fn is_fused(self) -> bool {
         self == Self::Fused
     }

@@ -202,6 +202,15 @@ impl Grid {
         self.width as usize * self.height as usize
     }
 
+    /// The same area with `n x n` points in place of each.
+    #[must_use]
+    pub fn supersampled(&self, n: u32) -> Self {
+        let fine = f64::from(n);
+        let origin = [0, 1].map(|i| self.origin[i] - 0.5 * self.step[i] * (1.0 - 1.0 / fine));
+        let step = self.step.map(|s| s / fine);
+        Self { width: self.width * n, height: self.height * n, origin, step, order: self.order }
+    }
+
     /// The rows `first .. first + rows` as a grid of their own.
     #[must_use]
     pub fn rows(&self, first: u32, rows: u32) -> Self {

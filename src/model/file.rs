@@ -300,8 +300,8 @@ pub fn to_bytes(model: &Model, precision: Precision) -> Result<Vec<u8>> {
             ModulationEntry { place: m.place, gain: part(&m.gain), shift: part(&m.shift) }
         });
         head_entries.push(HeadEntry {
-            weight: list.add_source(format!("head.{l}.weight"), &[shape.outputs, shape.inputs], &head.weight),
-            bias: list.add_source(format!("head.{l}.bias"), &[shape.outputs], &head.bias),
+            weight: list.add_source(&format!("head.{l}.weight"), &[shape.outputs, shape.inputs], &head.weight),
+            bias: list.add_source(&format!("head.{l}.bias"), &[shape.outputs], &head.bias),
             modulation,
         });
         if let Some(m) = &head.modulation {
@@ -364,10 +364,10 @@ impl<'a> Listing<'a> {
         self.add(&format!("{name}.bias"), &[map.outputs], &map.bias);
     }
 
-    fn add_source(&mut self, name: String, shape: &[usize], source: &'a Source<f32>) -> SourceEntry {
+    fn add_source(&mut self, name: &str, shape: &[usize], source: &'a Source<f32>) -> SourceEntry {
         match source {
             Source::Shared(values) => {
-                self.add(&name, shape, values);
+                self.add(name, shape, values);
                 SourceEntry::Shared
             }
             Source::Linear(g) => {

@@ -1,5 +1,9 @@
 //! The table of named latent codes.
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::math::Real;
 use crate::{Error, Result};
 
 /// Named latents of one length.
@@ -104,6 +108,61 @@ impl LatentTable {
     }
 }
 
+/// How to go from one latent to another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Path {
+    /// `(1 - t) a + t b`
+    #[default]
+    Linear,
+    /// Along the great circle, with the length going from one's to the other's; linear where the two are parallel.
+    Spherical,
+}
+
+impl Path {
+    /// The latent at `t`: `a` at 0, `b` at 1.
+    pub fn at(self, a: &[f32], b: &[f32], t: f32) -> Vec<f32> {
+        let (mut wa, mut wb) = (1.0 - f64::from(t), f64::from(t));
+        if self == Self::Spherical {
+            let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+            let (la, lb) = (dot(a, a).sqrt(), dot(b, b).sqrt());
+            let angle = (dot(a, b) / (la * lb)).clamp(-1.0, 1.0).acos();
+            if angle.sin() > 1e-6 {
+                let length = wa * la + wb * lb;
+                (wa, wb) =
+                    ((wa * angle).sin() / angle.sin() * length / la, (wb * angle).sin() / angle.sin() * length / lb);
+            }
+        }
+        a.iter().zip(b).map(|(&a, &b)| f32::from_f64(wa * f64::from(a) + wb * f64::from(b))).collect()
+    }
+}
+
+impl LatentTable {
+    /// A random latent from the normal distribution with the table's own mean and covariance:
+    /// `mean + sum_i e_i (z_i - mean) / sqrt(n)` with standard normal `e_i`.
+    ///
+    /// # Errors
+    /// Where the table is empty.
+    pub fn sample(&self, seed: u64) -> Result<Vec<f32>> {
+        if self.is_empty() {
+            return Err(Error::invalid("there are no latents to learn a distribution from"));
+        }
+        let (n, dim) = (self.len() as f64, self.dim());
+        let mean: Vec<f64> =
+            (0..dim).map(|d| (0..self.len()).map(|i| f64::from(self.get(i)[d])).sum::<f64>() / n).collect();
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut z = mean.clone();
+        for i in 0..self.len() {
+            // Box and Muller's transform of two uniform numbers.
+            let (u, v): (f64, f64) = (rng.random(), rng.random());
+            let e = (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos();
+            for ((z, &value), m) in z.iter_mut().zip(self.get(i)).zip(&mean) {
+                *z += e * (f64::from(value) - m) / n.sqrt();
+            }
+        }
+        Ok(z.into_iter().map(f32::from_f64).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +178,33 @@ mod tests {
         let t = LatentTable::new(names, vec![0.0; 3]).unwrap();
         assert_eq!(t.find("0").unwrap(), 2);
         assert_eq!(t.find("#0").unwrap(), 0);
+    }
+
+    #[test]
+    fn paths_start_and_end_at_their_latents() {
+        let (a, b) = ([1.0, 2.0, -1.0], [0.5, -1.0, 3.0]);
+        for path in [Path::Linear, Path::Spherical] {
+            for (t, want) in [(0.0, a), (1.0, b)] {
+                assert!(path.at(&a, &b, t).iter().zip(want).all(|(x, y)| (x - y).abs() < 1e-6), "{path:?} {t}");
+            }
+        }
+        // Between two vectors of length 1 at a right angle, the sphere's path stays on the sphere.
+        let half = Path::Spherical.at(&[1.0, 0.0], &[0.0, 1.0], 0.5);
+        assert!((half[0] - 0.5_f32.sqrt()).abs() < 1e-6 && (half[0] - half[1]).abs() < 1e-6);
+        assert_eq!(Path::Spherical.at(&[1.0, 0.0], &[2.0, 0.0], 0.5), [1.5, 0.0]);
+    }
+
+    #[test]
+    fn samples_have_the_tables_mean_and_spread() {
+        let values: Vec<f32> = (0..200_u8).flat_map(|i| [f32::from(i) / 100.0, 3.0]).collect();
+        let t = LatentTable::new((0..200).map(|i| i.to_string()).collect(), values).unwrap();
+        let samples: Vec<Vec<f32>> = (0..2000).map(|seed| t.sample(seed).unwrap()).collect();
+        let mean = samples.iter().map(|z| z[0]).sum::<f32>() / 2000.0;
+        let variance = samples.iter().map(|z| (z[0] - mean).powi(2)).sum::<f32>() / 2000.0;
+        // The table: mean 0.995, variance (200^2 - 1) / 12 / 100^2 = 0.333.
+        assert!((mean - 0.995).abs() < 0.05 && (variance - 0.333).abs() < 0.04, "{mean} {variance}");
+        assert!(samples.iter().all(|z| (z[1] - 3.0).abs() < 1e-5));
+        assert_eq!(t.sample(7).unwrap(), t.sample(7).unwrap());
     }
 
     #[test]

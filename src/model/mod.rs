@@ -17,7 +17,7 @@ pub use heads::{Head, Source};
 pub use hypernetwork::{Dense, Features, Hypernetwork, LayerNorm, NORM_EPSILON, Trunk, TrunkLayer};
 pub use init::{Family, HeadChoice, WeightChoice};
 pub use inr::{Activation, Encoding, HiddenLayer, Inr, LayerShape};
-pub use latents::LatentTable;
+pub use latents::{LatentTable, Path};
 
 use std::sync::Arc;
 
@@ -72,6 +72,18 @@ impl ValueRange {
         )]
         {
             (self.unit(value).clamp(0.0, 1.0) * 255.0).round() as u8
+        }
+    }
+
+    /// The value as a 16-bit display code, clipped.
+    pub fn to_code16(self, value: f32) -> u16 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to 0..=65535; NaN becomes 0"
+        )]
+        {
+            (self.unit(value).clamp(0.0, 1.0) * 65535.0).round() as u16
         }
     }
 

@@ -4,4 +4,4 @@ mod compare;
 mod picture;
 
 pub use compare::{psnr, ssim};
-pub use picture::{Picture, Sheet, picture_format};
+pub use picture::{Depth, Picture, Sheet, picture_format};

@@ -7,6 +7,18 @@ use image::{DynamicImage, ImageEncoder, ImageFormat};
 use crate::model::ValueRange;
 use crate::{Error, Result, output};
 
+/// Bits per channel of a PNG.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Depth {
+    /// 256 codes a channel.
+    #[default]
+    #[value(name = "8")]
+    Eight,
+    /// 65,536 codes a channel.
+    #[value(name = "16")]
+    Sixteen,
+}
+
 /// A picture in a model's own values, `[height][width][channels]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
@@ -45,21 +57,21 @@ impl Picture {
         Ok(Self { width, height, channels, values, range })
     }
 
-    /// Values as 8-bit display codes, clipped.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.values.iter().map(|&v| self.range.to_byte(v)).collect()
-    }
-
-    /// Writes a PNG of 8 bits (display-referred, clipped) or an EXR of 32-bit floats (linear light, the sRGB
+    /// Writes a PNG (display-referred, clipped, of that depth) or an EXR of 32-bit floats (linear light, the sRGB
     /// curve undone, not clipped), by the file's ending.
     ///
     /// # Errors
     /// Where the ending is another, or the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        match picture_format(path)? {
-            ImageFormat::Png => save_png(path, self.width, self.height, self.channels, &self.to_bytes()),
-            _ => self.save_exr(path),
+    pub fn save(&self, path: &Path, depth: Depth) -> Result<()> {
+        if picture_format(path)? == ImageFormat::OpenExr {
+            return self.save_exr(path);
         }
+        let bytes: Vec<u8> = match depth {
+            Depth::Eight => self.values.iter().map(|&v| self.range.to_byte(v)).collect(),
+            // The encoder takes two-byte codes in the machine's own order.
+            Depth::Sixteen => self.values.iter().flat_map(|&v| self.range.to_code16(v).to_ne_bytes()).collect(),
+        };
+        save_png(path, self.width, self.height, self.channels, depth, &bytes)
     }
 
     fn save_exr(&self, path: &Path) -> Result<()> {
@@ -124,15 +136,16 @@ fn srgb_to_linear(unit: f32) -> f32 {
     linear.copysign(unit)
 }
 
-fn save_png(path: &Path, width: u32, height: u32, channels: usize, bytes: &[u8]) -> Result<()> {
-    use image::ExtendedColorType::{L8, La8, Rgb8, Rgba8};
-    let colour = match channels {
-        1 => L8,
-        2 => La8,
-        3 => Rgb8,
-        4 => Rgba8,
+fn save_png(path: &Path, width: u32, height: u32, channels: usize, depth: Depth, bytes: &[u8]) -> Result<()> {
+    use image::ExtendedColorType::{L8, L16, La8, La16, Rgb8, Rgb16, Rgba8, Rgba16};
+    let [eight, sixteen] = match channels {
+        1 => [L8, L16],
+        2 => [La8, La16],
+        3 => [Rgb8, Rgb16],
+        4 => [Rgba8, Rgba16],
         n => return Err(no_picture(n)),
     };
+    let colour = if depth == Depth::Eight { eight } else { sixteen };
     output::write_atomically(path, |file| {
         image::codecs::png::PngEncoder::new(file)
             .write_image(bytes, width, height, colour)
@@ -152,11 +165,18 @@ pub struct Sheet {
 }
 
 impl Sheet {
-    /// A sheet for `count` pictures of `width x height`, as nearly square as whole rows allow.
+    /// A sheet for `count` pictures of `width x height`: so many in a row, or as nearly square as whole rows allow.
     ///
     /// # Errors
     /// Where it would be empty, or too large for a PNG.
-    pub fn new(count: usize, width: u32, height: u32, channels: usize, range: ValueRange) -> Result<Self> {
+    pub fn new(
+        count: usize,
+        columns: Option<usize>,
+        width: u32,
+        height: u32,
+        channels: usize,
+        range: ValueRange,
+    ) -> Result<Self> {
         let too_large = || {
             Error::invalid(format!(
                 "a contact sheet of {count} pictures of {width}x{height} pixels is too large; choose a smaller --size"
@@ -167,8 +187,8 @@ impl Sheet {
             clippy::cast_sign_loss,
             reason = "the root of a count is small; u32 by the check below"
         )]
-        let columns =
-            ((count as f64 * f64::from(height) / f64::from(width)).sqrt().ceil() as usize).clamp(1, count.max(1));
+        let square = (count as f64 * f64::from(height) / f64::from(width)).sqrt().ceil() as usize;
+        let columns = columns.unwrap_or(square).clamp(1, count.max(1));
         let rows = count.div_ceil(columns);
         let side = |n: usize, cell: u32| {
             u32::try_from(n).ok().and_then(|n| n.checked_mul(cell)).filter(|&s| s > 0 && s <= 1 << 16)
@@ -187,17 +207,16 @@ impl Sheet {
         self.size
     }
 
-    /// Writes values from point `first` of picture `index` on.
+    /// Puts picture `index` in its place.
     ///
     /// # Panics
     /// Where there is no such picture on the sheet.
-    pub fn put(&mut self, index: usize, first: usize, values: &[f32]) {
+    pub fn put(&mut self, index: usize, values: &[f32]) {
         let [width, height] = self.cell.map(|c| c as usize);
         let (column, row) = (index % self.columns as usize, index / self.columns as usize);
-        for (p, pixel) in values.chunks_exact(self.channels).enumerate() {
-            let (x, y) = ((first + p) % width, (first + p) / width);
-            let at = ((row * height + y) * self.size[0] as usize + column * width + x) * self.channels;
-            for (to, &v) in self.bytes[at..at + self.channels].iter_mut().zip(pixel) {
+        for (y, line) in values.chunks_exact(width * self.channels).enumerate() {
+            let at = ((row * height + y) * self.size[0] as usize + column * width) * self.channels;
+            for (to, &v) in self.bytes[at..at + line.len()].iter_mut().zip(line) {
                 *to = self.range.to_byte(v);
             }
         }
@@ -208,6 +227,6 @@ impl Sheet {
     /// # Errors
     /// Where the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        save_png(path, self.size[0], self.size[1], self.channels, &self.bytes)
+        save_png(path, self.size[0], self.size[1], self.channels, Depth::Eight, &self.bytes)
     }
 }
