@@ -198,28 +198,27 @@ impl Render {
         let channels = field.model().inr.outputs;
         let fine = grid.supersampled(self.aa);
         let (aa, width) = (self.aa as usize, fine.width as usize);
-        let share = 1.0 / f64::from(self.aa * self.aa);
-        let blank = || vec![0.0_f64; grid.points() * channels];
-        let mut sums = blank();
+        let pictures = z.len().checked_div(field.model().latent_dim()).unwrap_or(1);
+        // Exact without supersampling: the share is then 1.
+        let share = 1.0 / (aa * aa) as f32;
+        let blank = || vec![0.0; grid.points() * channels];
+        let mut values = blank();
         // A block holds several whole pictures, or a part of one.
-        let report = field.evaluate_blocks(z, &Domain::Grid(fine), global.strategy, &mut |block| {
+        Ok(field.evaluate_blocks(z, &Domain::Grid(fine), global.strategy, &mut |block| {
             for (latent, part) in block.latents.clone().zip(block.values.chunks_exact(block.points.len() * channels)) {
                 for (p, pixel) in block.points.clone().zip(part.chunks_exact(channels)) {
                     let at = (p / width / aa * grid.width as usize + p % width / aa) * channels;
-                    for (sum, &v) in sums[at..at + channels].iter_mut().zip(pixel) {
-                        *sum += f64::from(v);
+                    for (mean, &v) in values[at..at + channels].iter_mut().zip(pixel) {
+                        *mean += v * share;
                     }
                 }
                 if block.points.end == fine.points() {
-                    #[expect(clippy::cast_possible_truncation, reason = "values are f32")]
-                    let values =
-                        std::mem::replace(&mut sums, blank()).into_iter().map(|s| (s * share) as f32).collect();
-                    done(latent, values)?;
+                    let next = if latent + 1 < pictures { blank() } else { Vec::new() };
+                    done(latent, std::mem::replace(&mut values, next))?;
                 }
             }
             Ok(())
-        })?;
-        Ok(report)
+        })?)
     }
 }
 

@@ -32,12 +32,17 @@ struct Wake;
 pub(super) fn run(options: Options) -> Result<Outcome> {
     let event_loop = match EventLoop::<Wake>::with_user_event().build() {
         Ok(event_loop) => event_loop,
-        Err(e) => return Ok(Outcome::NoDisplay(format!("no display ({e})"))),
+        Err(e) => {
+            // The window system's own words name source files: of use to us, not to a user.
+            log::debug!("{e}");
+            return Ok(Outcome::NoDisplay("there is no display to open a window on".into()));
+        }
     };
     let proxy = event_loop.create_proxy();
     let mut app = App { options, proxy, window: None, ended: None };
     if let Err(e) = event_loop.run_app(&mut app) {
-        return Ok(Outcome::NoDisplay(format!("the display went away ({e})")));
+        log::debug!("{e}");
+        return Ok(Outcome::NoDisplay("the display went away".into()));
     }
     app.ended.unwrap_or(Ok(Outcome::Closed))
 }
@@ -59,6 +64,8 @@ struct Live {
     scene: Scene,
     painter: Painter,
     shown: Option<Shown>,
+    /// What the model is called.
+    name: String,
     device: String,
     pointer: DVec2,
     dragging: bool,
@@ -113,6 +120,7 @@ impl App {
             scene,
             painter,
             shown: None,
+            name: self.options.name.clone(),
             device: engine.describe(),
             pointer: DVec2::ZERO,
             dragging: false,
@@ -223,7 +231,7 @@ impl Live {
             Canvas { origin: [0.0, 0.0], size: [size.x as f32, size.y as f32], region: self.scene.view.region(size) };
         let dark = context.global_style().visuals.dark_mode;
         self.presenter.draw(self.shown.as_ref(), &canvas, &overlay, if dark { [0.13; 3] } else { [0.9; 3] })?;
-        self.window.set_title(&format!("{} - Hypersine", self.scene.title()));
+        self.window.set_title(&format!("{} - {} - Hypersine", self.scene.title(), self.name));
         Ok(())
     }
 
