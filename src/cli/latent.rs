@@ -45,13 +45,7 @@ impl LatentArgs {
         }
         let mut z = one(model, name)?;
         if let Some(mix) = &self.mix {
-            let (other, t) =
-                mix.rsplit_once(':').with_context(|| format!("--mix {mix}: write OTHER:T, e.g. cat:0.5"))?;
-            let t: f32 = t
-                .parse()
-                .ok()
-                .filter(|t: &f32| t.is_finite())
-                .with_context(|| format!("--mix {mix}: '{t}' is no number"))?;
+            let (other, t) = split_mix(mix)?;
             z = self.path().at(&z, &one(model, other)?, t);
         }
         Ok(z)
@@ -63,6 +57,13 @@ impl LatentArgs {
     pub(super) fn path(&self) -> ModelPath {
         if self.slerp { ModelPath::Spherical } else { ModelPath::Linear }
     }
+}
+
+/// The two parts of `OTHER:T`.
+pub(super) fn split_mix(mix: &str) -> Result<(&str, f32)> {
+    let (other, t) = mix.rsplit_once(':').with_context(|| format!("--mix {mix}: write OTHER:T, e.g. cat:0.5"))?;
+    let number = t.parse().ok().filter(|t: &f32| t.is_finite());
+    Ok((other, number.with_context(|| format!("--mix {mix}: '{t}' is no number"))?))
 }
 
 /// The latent of that name or index, or in that .npy file.

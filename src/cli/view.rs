@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use hypersine::model::Model;
 use hypersine::viewer::{self, Options, Outcome};
 
+use super::latent::split_mix;
 use super::render::{Render, Size};
 use super::{Global, open_model};
 
@@ -47,7 +48,7 @@ impl View {
     pub(super) fn run(&self, global: &Global) -> Result<()> {
         let model = open_model(&self.model)?;
         let latent = self.latent.as_ref().map_or(Ok(0), |name| model.latents.find(name))?;
-        let mix = self.mix.as_ref().map(|mix| self.mix(&model, mix)).transpose()?;
+        let mix = self.mix.as_deref().map(|mix| row_and_share(&model, mix)).transpose()?;
         let options = Options {
             model,
             name: self.model.clone(),
@@ -70,14 +71,13 @@ impl View {
             }
         }
     }
+}
 
-    fn mix(&self, model: &Model, mix: &str) -> Result<(usize, f32)> {
-        let (other, t) = mix.rsplit_once(':').with_context(|| format!("--mix {mix}: write OTHER:T, e.g. cat:0.5"))?;
-        let t = t
-            .parse()
-            .ok()
-            .filter(|t| (0.0..=1.0).contains(t))
-            .with_context(|| format!("--mix {mix}: '{t}' is not between 0 and 1"))?;
-        Ok((model.latents.find(other)?, t))
+/// The row and the share that `OTHER:T` names.
+fn row_and_share(model: &Model, mix: &str) -> Result<(usize, f32)> {
+    let (other, t) = split_mix(mix)?;
+    if !(0.0..=1.0).contains(&t) {
+        bail!("--mix {mix}: the window's slider goes from 0 to 1");
     }
+    Ok((model.latents.find(other)?, t))
 }
