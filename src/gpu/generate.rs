@@ -71,18 +71,24 @@ pub(super) fn prepare(field: &Field, z: &[f32], batch: usize, fused: bool) -> Re
         return Ok(codes);
     }
     let plan = field.plan(fused).0;
-    let rows = |stride: u32| vec![0.0_f32; batch * stride as usize];
     let latents = ctx.upload("latents", z, Use::Features)?;
-    let mut initial = rows(layout.feature_stride);
-    for &offset in &layout.identity {
+    let rows = |label, stride: u32| {
+        ctx.buffer(label, batch as u64 * u64::from(stride) * 4, wgpu::BufferUsages::STORAGE, Use::Features)
+    };
+    let features = if layout.identity.is_empty() {
+        rows("features", layout.feature_stride)?
+    } else {
+        // Trunks without layers: their features are the latent itself, which no kernel writes.
+        let mut initial = vec![0.0_f32; batch * layout.feature_stride as usize];
         for (row, z) in initial.chunks_exact_mut(layout.feature_stride as usize).zip(z.chunks_exact(dim)) {
-            row[offset..][..dim].copy_from_slice(z);
+            for &offset in &layout.identity {
+                row[offset..][..dim].copy_from_slice(z);
+            }
         }
-    }
-    let features = ctx.upload("features", &initial, Use::Features)?;
-    let hidden: Vec<Buffer> = (layout.hidden_strides.iter())
-        .map(|&stride| ctx.upload("trunk layer", &rows(stride), Use::Features))
-        .collect::<Result<_>>()?;
+        ctx.upload("features", &initial, Use::Features)?
+    };
+    let hidden: Vec<Buffer> =
+        layout.hidden_strides.iter().map(|&stride| rows("trunk layer", stride)).collect::<Result<_>>()?;
     let (bytes, usage) =
         (batch as u64 * u64::from(plan.stride) * 16, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC);
     let generated = match plan.stride {

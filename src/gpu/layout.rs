@@ -110,8 +110,10 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    fn tensors(&self) -> [&Tensor; 4] {
-        [&self.weight, &self.bias, &self.gain, &self.shift]
+    /// The tensors that the kernel fills: gain and shift only where there is a modulation.
+    fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        let modulation = if self.place == 0 { [None; 2] } else { [Some(&self.gain), Some(&self.shift)] };
+        [&self.weight, &self.bias].into_iter().chain(modulation.into_iter().flatten())
     }
 }
 
@@ -188,7 +190,7 @@ pub(super) struct Plan {
 impl Plan {
     /// The kinds of source that the layers ask.
     pub(super) fn kinds(&self) -> Vec<Kind> {
-        let uses = |k: Kind| self.layers.iter().any(|l| l.tensors().iter().any(|t| t.kind == k as u32));
+        let uses = |k: Kind| self.layers.iter().any(|l| l.tensors().any(|t| t.kind == k as u32));
         Kind::ALL.into_iter().filter(|&k| uses(k)).collect()
     }
 

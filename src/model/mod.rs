@@ -64,27 +64,20 @@ impl ValueRange {
     }
 
     /// The value as an 8-bit display code, clipped.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255; NaN becomes 0")]
     pub fn to_byte(self, value: f32) -> u8 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "clamped to 0..=255; NaN becomes 0"
-        )]
-        {
-            (self.unit(value).clamp(0.0, 1.0) * 255.0).round() as u8
-        }
+        self.code(value, 255.0) as u8
     }
 
     /// The value as a 16-bit display code, clipped.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 65535; NaN becomes 0")]
     pub fn to_code16(self, value: f32) -> u16 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "clamped to 0..=65535; NaN becomes 0"
-        )]
-        {
-            (self.unit(value).clamp(0.0, 1.0) * 65535.0).round() as u16
-        }
+        self.code(value, 65535.0) as u16
+    }
+
+    /// The whole number nearest to the value's place between 0 and `white`.
+    fn code(self, value: f32, white: f32) -> f32 {
+        (self.unit(value).clamp(0.0, 1.0) * white).round()
     }
 
     /// The inverse of [`ValueRange::unit`].
