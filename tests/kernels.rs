@@ -360,3 +360,24 @@ fn what_a_device_refuses_is_an_error_and_no_panic() {
         }
     }
 }
+
+#[test]
+fn trunks_without_layers_hand_the_latent_through() {
+    let mut model = Model::random_hyper_siren(Inr::siren(2, 19, 2, 3, 30.0), 6, 6, false, 5, 4);
+    for trunk in &mut Arc::make_mut(&mut model.hypernetwork).trunks {
+        trunk.layers.clear();
+    }
+    model.validate().unwrap();
+    let model = Arc::new(model);
+    let z = model.latents.values();
+    let domain = Domain::Grid(model.coordinates.grid(9, 8, None).unwrap());
+    let exact = oracle(&model, z, &domain);
+    let bound = bound(&model, z, 5, &domain, &exact);
+    for engine in gpu_engines() {
+        for fused in [false, true] {
+            let error = max_error(&poisoned(&engine, &model, z, 5, &domain, fused), &exact);
+            println!("{}, fused {fused}: {error:.1e}, allowed {bound:.1e}", engine.describe());
+            assert!(error <= bound);
+        }
+    }
+}
