@@ -70,3 +70,21 @@ pub struct Memory {
     /// Host-side copies of a GPU's results; not part of `peak`.
     pub readback: u64,
 }
+
+impl Memory {
+    /// The higher of both marks, use by use.
+    pub fn merge(&mut self, other: &Self) {
+        let marks = [
+            (&mut self.model, other.model),
+            (&mut self.features, other.features),
+            (&mut self.theta, other.theta),
+            (&mut self.output, other.output),
+            (&mut self.other, other.other),
+            (&mut self.peak, other.peak),
+            (&mut self.readback, other.readback),
+        ];
+        for (mark, other) in marks {
+            *mark = (*mark).max(other);
+        }
+    }
+}

@@ -4,19 +4,21 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 use crate::{Error, Result};
 
-/// Calls `write` on a temporary file beside `path` and renames it to `path` when all is on disk. An
-/// interrupted or failed write leaves nothing behind and an older file untouched.
+/// Calls `write` on a temporary file beside `path` and renames it to `path` when all is on disk; returns what `write`
+/// does. An interrupted or failed write leaves nothing behind and an older file untouched.
 ///
 /// # Errors
 /// Where the folder does not exist or cannot be written, or `write` fails.
-pub fn write_atomically(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
+pub fn write_atomically<T>(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<T>) -> Result<T> {
     let folder = match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),
     };
-    let inner = || -> io::Result<()> {
+    let create = || -> io::Result<(NamedTempFile, BufWriter<File>)> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".hypersine-");
         #[cfg(unix)]
@@ -26,12 +28,17 @@ pub fn write_atomically(path: &Path, write: impl FnOnce(&mut BufWriter<File>) ->
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
         let temporary = builder.tempfile_in(folder)?;
-        let mut file = BufWriter::new(temporary.as_file().try_clone()?);
-        write(&mut file)?;
+        let file = BufWriter::new(temporary.as_file().try_clone()?);
+        Ok((temporary, file))
+    };
+    let (temporary, mut file) = create().map_err(Error::io("write", path))?;
+    let done = write(&mut file)?;
+    let complete = || -> io::Result<()> {
         file.flush()?;
         temporary.as_file().sync_all()?;
         temporary.persist(path).map_err(|e| e.error)?;
         Ok(())
     };
-    inner().map_err(Error::io("write", path))
+    complete().map_err(Error::io("write", path))?;
+    Ok(done)
 }

@@ -40,10 +40,7 @@ impl Eval {
         let field = engine.load(&model)?;
         let mut figures = Vec::new();
         let mut strategy = "";
-        let bar = indicatif::ProgressBar::new(files.len() as u64).with_style(
-            indicatif::ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")
-                .context("the progress bar's template is a constant")?,
-        );
+        let bar = global.progress(files.len() as u64, "{bar:40} {pos}/{len} {msg}");
         for file in &files {
             let (row, used) = self.one(&field, file, files.len() == 1, global)?;
             strategy = used;

@@ -71,6 +71,15 @@ impl Global {
         Ok(Engine::open(&self.device)?)
     }
 
+    /// A progress bar on a terminal's stderr; nothing in a pipe or under --quiet.
+    fn progress(&self, total: u64, template: &str) -> indicatif::ProgressBar {
+        if self.quiet {
+            return indicatif::ProgressBar::hidden();
+        }
+        let style = indicatif::ProgressStyle::with_template(template).expect("the templates are constants");
+        indicatif::ProgressBar::new(total).with_style(style)
+    }
+
     /// Prints a report: as JSON if asked, else as text unless quiet.
     fn report(&self, json: &serde_json::Value, text: impl FnOnce() -> String) {
         if self.json {

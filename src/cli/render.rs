@@ -6,9 +6,9 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use hypersine::engine::{Field, Report};
-use hypersine::model::{Domain, Grid, Model, Region};
-use hypersine::signal::{Depth, Picture, Sheet, picture_format};
+use hypersine::engine::{Field, Mosaic, Report};
+use hypersine::model::{Model, Region};
+use hypersine::signal::{Canvas, Depth, picture_format, write_rows};
 use serde_json::json;
 
 use super::latent::{LatentArgs, one};
@@ -117,29 +117,17 @@ impl Render {
         }
         let engine = global.engine()?;
         let field = engine.load(&model)?;
-        let picture = |values| Picture {
-            width: size.width,
-            height: size.height,
-            channels: model.inr.outputs,
-            values,
-            range: model.values,
-        };
-        let report = if batch.names.is_empty() {
-            self.each_picture(&field, &batch.z, &grid, global, |_, values| {
-                picture(values).save(&self.output, self.depth)
-            })?
-        } else if folder {
-            let files = self.files(&batch.names);
-            self.each_picture(&field, &batch.z, &grid, global, |i, values| picture(values).save(&files[i], self.depth))?
-        } else {
-            let mut sheet =
-                Sheet::new(batch.names.len(), batch.columns, size.width, size.height, model.inr.outputs, model.values)?;
-            let report = self.each_picture(&field, &batch.z, &grid, global, |i, values| {
-                sheet.put(i, &values);
-                Ok(())
-            })?;
-            sheet.save(&self.output)?;
+        let report = if folder {
+            let mosaic = Mosaic::single(grid, self.aa)?;
+            let dim = model.latent_dim();
+            let mut report = Report::default();
+            for (file, z) in self.files(&batch.names).iter().zip(batch.z.chunks_exact(dim)) {
+                report.merge(&self.write(file, &mosaic, &field, z, global)?);
+            }
             report
+        } else {
+            let mosaic = Mosaic::new(grid, batch.names.len().max(1), batch.columns, self.aa)?;
+            self.write(&self.output, &mosaic, &field, &batch.z, global)?
         };
         let pictures = batch.names.len().max(1);
         let json = json!({
@@ -186,43 +174,23 @@ impl Render {
         Ok(Batch { z: model.latents.values().to_vec(), names: model.latents.names().to_vec(), columns: None })
     }
 
-    /// Calls `done` with every picture's number and values, one after the other, supersampled if asked.
-    fn each_picture(
-        &self,
-        field: &Field,
-        z: &[f32],
-        grid: &Grid,
-        global: &Global,
-        mut done: impl FnMut(usize, Vec<f32>) -> hypersine::Result<()>,
-    ) -> Result<Report> {
-        let channels = field.model().inr.outputs;
-        let fine = grid.supersampled(self.aa);
-        let (aa, width) = (self.aa as usize, fine.width as usize);
-        let pictures = z.len().checked_div(field.model().latent_dim()).unwrap_or(1);
-        // Exact without supersampling: the share is then 1.
-        let share = 1.0 / (aa * aa) as f32;
-        let blank = || vec![0.0; grid.points() * channels];
-        let mut values = blank();
-        // A block holds several whole pictures, or a part of one.
-        Ok(field.evaluate_blocks(z, &Domain::Grid(fine), global.strategy, &mut |block| {
-            for (latent, part) in block.latents.clone().zip(block.values.chunks_exact(block.points.len() * channels)) {
-                for (p, pixel) in block.points.clone().zip(part.chunks_exact(channels)) {
-                    let at = (p / width / aa * grid.width as usize + p % width / aa) * channels;
-                    for (mean, &v) in values[at..at + channels].iter_mut().zip(pixel) {
-                        *mean += v * share;
-                    }
-                }
-                if block.points.end == fine.points() {
-                    let next = if latent + 1 < pictures { blank() } else { Vec::new() };
-                    done(latent, std::mem::replace(&mut values, next))?;
-                }
-            }
-            Ok(())
-        })?)
+    /// Writes one file, with a bar where that takes long.
+    fn write(&self, path: &Path, mosaic: &Mosaic, field: &Field, z: &[f32], global: &Global) -> Result<Report> {
+        let [width, height] = mosaic.size();
+        let Model { inr, values, .. } = &**field.model();
+        let canvas = Canvas { width, height, channels: inr.outputs, range: *values };
+        let bar = global.progress(u64::from(height), "{bar:40} {pos}/{len} rows, {eta} left");
+        let report = write_rows(path, &canvas, self.depth, |rows| {
+            mosaic.render(field, z, global.strategy, |values| {
+                rows(values)?;
+                bar.inc((values.len() / canvas.row()) as u64);
+                Ok(())
+            })
+        })?;
+        bar.finish_and_clear();
+        Ok(report)
     }
-}
 
-impl Render {
     /// One file per latent in the output folder; a name that comes again gets its row's number behind it.
     fn files(&self, names: &[String]) -> Vec<PathBuf> {
         let mut taken = HashSet::new();

@@ -53,6 +53,15 @@ pub struct Report {
     pub memory: Memory,
 }
 
+impl Report {
+    /// Adds what another part of the same work took.
+    pub fn merge(&mut self, other: &Self) {
+        self.strategy = other.strategy;
+        self.timings.merge(&other.timings);
+        self.memory.merge(&other.memory);
+    }
+}
+
 impl Field {
     pub(super) fn new(engine: &Engine, model: &Arc<Model>) -> Result<Self> {
         let backend = match engine.gpu() {
@@ -225,7 +234,7 @@ impl Field {
 }
 
 /// `range` in pieces of at most `size`.
-fn chunks(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn chunks(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> {
     let end = range.end;
     range.step_by(size).map(move |start| start..(start + size).min(end))
 }

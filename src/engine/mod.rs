@@ -16,6 +16,8 @@
 
 mod device;
 mod field;
+mod mosaic;
 
 pub use device::{DeviceChoice, Engine, Strategy};
 pub use field::{Block, Field, Report};
+pub use mosaic::Mosaic;

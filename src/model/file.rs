@@ -267,7 +267,7 @@ pub(super) fn decode(name: &str, dtype: Dtype, data: &[u8]) -> Result<Vec<f32>> 
 /// Where the model is not valid, a number does not fit the precision, or the file cannot be written.
 pub fn save(model: &Model, path: &Path, precision: Precision) -> Result<()> {
     let bytes = to_bytes(model, precision)?;
-    crate::output::write_atomically(path, |file| file.write_all(&bytes))
+    crate::output::write_atomically(path, |file| file.write_all(&bytes).map_err(Error::io("write", path)))
 }
 
 /// The bytes of a model's file.

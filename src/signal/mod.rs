@@ -2,6 +2,8 @@
 
 mod compare;
 mod picture;
+mod write;
 
 pub use compare::{psnr, ssim};
-pub use picture::{Depth, Picture, Sheet, picture_format};
+pub use picture::Picture;
+pub use write::{Canvas, Depth, Rows, picture_format, write_rows};
