@@ -217,6 +217,16 @@ fn wrong_checkpoints_get_a_sentence_that_says_where() {
     assert_eq!(import(&save(dir.path(), "both.safetensors", &mixed), &forced).unwrap().layout, Layout::Coin);
     refused(&read(&fixture("siren.pth")).unwrap(), &forced, &["last_layer.linear.weight", "missing"]);
     refused(&read(&fixture("deepsdf_layer_norm.pth")).unwrap(), &own, &["bn0", "LayerNorm"]);
+    // What these codebases have besides, and cannot be read.
+    let with = |name: &str, key: &str| {
+        let mut state = read(&fixture(name)).unwrap();
+        state.insert(key.into(), Tensor { shape: vec![6], data: vec![0.0; 6] });
+        state
+    };
+    refused(&with("coinpp.pth", "modulation_net.bias"), &own, &["use_latent"]);
+    refused(&with("siren_pytorch.pth", "modulator.layers.0.0.bias"), &own, &["modulator.layers.0.0.bias", "SirenNet"]);
+    let film = "modulated_siren/modulated_siren_layer/fi_lm/shift";
+    refused(&with("functa.npz", film), &own, &[film, "single signal"]);
     refused(&StateDict::from([("x".into(), Tensor { shape: vec![2], data: vec![0.0; 2] })]), &own, &["layout"]);
 
     let latents = |checkpoint: &str, file: &str| {

@@ -2,10 +2,10 @@
 //! linear map (or MLP) makes of a latent. Weights are `[in, out]`; their names are paths such as
 //! `latent_modulated_siren/modulated_siren_layer_1/linear` with `w` and `b`.
 
+use super::Conventions;
 use super::modulated::{self, Gains};
 use super::network::Network;
 use super::state::{StateDict, Tensor, sequence};
-use super::{Conventions, Layout};
 use crate::{Error, Result};
 
 const LAYER: &str = "modulated_siren_layer";
@@ -18,8 +18,7 @@ pub(super) fn matches(state: &StateDict) -> bool {
 pub(super) fn build(state: &StateDict, conventions: &Conventions) -> Result<Network> {
     if let Some(name) = state.keys().find(|k| k.contains("fi_lm")) {
         return Err(Error::invalid(format!(
-            "'{name}': this {} model holds one signal's modulations; only models with a map from latents can be imported",
-            Layout::Functa
+            "'{name}': this functa model holds the modulations of a single signal; only models with a map from latents can be imported"
         )));
     }
     let named = as_pytorch(state)?;

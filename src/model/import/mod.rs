@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use safetensors::SafeTensors;
 
-use super::{Align, Interval, Model, Order, Span, ValueRange, file};
+use super::{Align, Interval, LatentTable, Model, Order, Span, ValueRange, file};
 use crate::{Error, Result};
 use archive::Archive;
 
@@ -94,32 +94,38 @@ pub struct Imported {
 /// Where the file cannot be read, is damaged, would run code, or has a layout that is not known.
 pub fn import(path: &Path, options: &Options) -> Result<Imported> {
     let state = read(path)?;
-    let built = || -> Result<_> {
-        let layout = options.layout.map_or_else(|| Layout::detect(&state), Ok)?;
-        let conventions = options.over(layout.conventions());
-        let network = layout.build(&state, &conventions)?;
-        Ok((layout, conventions, network))
-    };
-    let (layout, conventions, network) = built().map_err(|e| e.in_file(path))?;
+    let mut imported = from_state(&state, options).map_err(|e| e.in_file(path))?;
+    let source = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    imported.model.provenance = format!("imported from {source} ({} layout)", imported.layout);
+    Ok(imported)
+}
+
+/// Turns a checkpoint's tensors into a model.
+///
+/// # Errors
+/// Where the layout is not known, tensors are missing or do not fit, or numbers are not finite.
+pub fn from_state(state: &StateDict, options: &Options) -> Result<Imported> {
+    let layout = options.layout.map_or_else(|| Layout::detect(state), Ok)?;
+    let conventions = options.over(layout.conventions());
+    let network = layout.build(state, &conventions)?;
     let (latent_dim, names) = (network.hypernetwork.latent_dim, options.names.as_deref());
     let latents = match &options.latents {
         Some(file) if latent_dim == 0 => {
-            return Err(Error::file(file, format!("{} has no use for latents: it is a single INR", path.display())));
+            return Err(Error::file(file, "latents are of no use here: the checkpoint is a single INR"));
         }
         Some(file) => latents::from_file(file, latent_dim, names)?,
-        None if latent_dim == 0 => super::LatentTable::default(),
-        None => latents::own(&state, names).map_err(|e| e.in_file(path))?,
+        None if latent_dim == 0 => LatentTable::default(),
+        None => latents::own(state, names)?,
     };
-    let source = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let model = Model {
         inr: network.inr,
         hypernetwork: Arc::new(network.hypernetwork),
         latents,
         coordinates: conventions.coordinates,
         values: conventions.values,
-        provenance: format!("imported from {source} ({layout} layout)"),
+        provenance: String::new(),
     };
-    model.validate().map_err(|e| not_finite(&state).unwrap_or(e).in_file(path))?;
+    model.validate().map_err(|e| not_finite(state).unwrap_or(e))?;
     Ok(Imported { model, layout })
 }
 

@@ -128,4 +128,13 @@ mod tests {
             assert!(read_npy(&npy(&header, &[0.0; 6])).is_err(), "{kind}");
         }
     }
+
+    #[test]
+    fn objects_are_read_by_the_restricted_reader() {
+        let header = "{'descr': '|O', 'fortran_order': False, 'shape': (), }\n";
+        let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+        let evil = b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.";
+        let error = read_npy(&[MAGIC, &[1, 0], &length, header.as_bytes(), evil].concat()).unwrap_err();
+        assert!(error.to_string().contains("'os.system'"), "{error}");
+    }
 }

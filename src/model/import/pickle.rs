@@ -10,9 +10,9 @@ use crate::{Error, Result};
 
 /// Deepest nesting that is accepted.
 const MAX_DEPTH: usize = 64;
-/// Most values that may be copied out of the memo, per byte of the pickle and in all.
-const COPIES_PER_BYTE: usize = 16;
-const MAX_COPIES: usize = 1 << 22;
+/// Most values that may be made, per byte of the pickle (the memo's copies make more than one) and in all.
+const VALUES_PER_BYTE: usize = 16;
+const MAX_VALUES: usize = 1 << 22;
 
 /// A value built by a pickle. Text and bytes are the file's own.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,7 +58,7 @@ enum Item<'a> {
 
 /// Reads one pickle from the start of `bytes`; returns its value and how many bytes it took.
 pub(super) fn read(bytes: &[u8], allowed: Allowed) -> Result<(Value<'_>, usize)> {
-    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), memo: HashMap::new(), allowed, copied: 0 };
+    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), memo: HashMap::new(), allowed, made: 0 };
     let value = machine.run()?;
     Ok((value, machine.at))
 }
@@ -69,8 +69,8 @@ struct Machine<'a> {
     stack: Vec<Item<'a>>,
     memo: HashMap<usize, Node<'a>>,
     allowed: Allowed,
-    /// Values copied into and out of the memo so far: a pickle of a few bytes can name exponentially many.
-    copied: usize,
+    /// Values made so far: through the memo a pickle of a few bytes can name exponentially many.
+    made: usize,
 }
 
 fn damaged(what: &str) -> Error {
@@ -130,6 +130,7 @@ impl<'a> Machine<'a> {
 
     /// Pushes a value without parts.
     fn push(&mut self, value: Value<'a>) {
+        self.made += 1;
         self.stack.push(Item::Node(Node { value, depth: 0, slot: None }));
     }
 
@@ -188,11 +189,13 @@ impl<'a> Machine<'a> {
     }
 
     fn count(&mut self, value: &Value<'_>) -> Result<()> {
-        self.copied += value.size();
-        if self.copied > (COPIES_PER_BYTE * self.bytes.len() + 4096).min(MAX_COPIES) {
-            return Err(damaged("it is absurdly large"));
-        }
-        Ok(())
+        self.made += value.size();
+        self.bounded()
+    }
+
+    fn bounded(&self) -> Result<()> {
+        let most = (VALUES_PER_BYTE * self.bytes.len() + 4096).min(MAX_VALUES);
+        if self.made <= most { Ok(()) } else { Err(damaged("it is absurdly large")) }
     }
 
     fn global(&mut self, module: &str, name: &str) -> Result<()> {
@@ -268,6 +271,7 @@ impl<'a> Machine<'a> {
 
     fn run(&mut self) -> Result<Value<'a>> {
         loop {
+            self.bounded()?;
             let opcode = self.array::<1>()?[0];
             match opcode {
                 // Protocol and framing.
@@ -492,6 +496,13 @@ mod tests {
         lists.extend(vec![b']'; 1 << 20]);
         lists.extend(vec![b'a'; 1 << 20]);
         assert!(read(&lists, none).is_err());
+    }
+
+    #[test]
+    fn plain_values_are_bounded_too() {
+        // Each None costs a byte in the file and fifty in memory.
+        let bytes = [b"\x80\x02(".as_slice(), &vec![b'N'; MAX_VALUES + 1], b"t."].concat();
+        assert!(read(&bytes, none).is_err());
     }
 
     #[test]
