@@ -74,8 +74,9 @@ Layouts and their conventions:
   deepsdf        (points x, y, z)           symmetric  -1,1   -            tanh
   siren-pytorch  corner  yx    each-axis    symmetric  0,1    30, then 1   none
 
-siren is vsitzmann/siren, in Hypersine's own conventions; for files trained with that code as it stands say
---coords corner --axes yx, which spans each axis. coin++ and functa add 1/2 to the output, in the model, too.";
+siren is vsitzmann/siren in Hypersine's own conventions; for files trained with that code as
+it stands say --coords corner --axes yx, which spans each axis. coin++ and functa add 1/2 to
+the output; so does the model.";
 
 fn parse_range(text: &str) -> Result<ValueRange, String> {
     let parts: Option<Vec<f32>> = text.split(',').map(|p| p.trim().parse().ok()).collect();

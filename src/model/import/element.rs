@@ -107,3 +107,29 @@ impl View {
         Ok(Tensor { shape: self.shape.clone(), data: numbers })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_cannot_multiply_a_storage() {
+        let (data, mut left) = ([0; 64], 40);
+        let view = View::contiguous(Element::F32, vec![4, 4], false);
+        assert!(view.gather("a", &data, &mut left).is_ok());
+        // Tied weights may share a storage once or twice.
+        assert!(view.gather("b", &data, &mut left).is_ok());
+        assert!(view.gather("c", &data, &mut left).is_err());
+        // A stride of 0 repeats a number, and nothing lies beyond the storage.
+        let of = |shape: usize, stride: usize, offset: usize| View {
+            element: Element::F32,
+            offset,
+            shape: vec![shape],
+            strides: vec![stride],
+        };
+        assert!(of(17, 0, 0).gather("d", &data, &mut 1000).is_err());
+        assert!(of(2, usize::MAX, 1).gather("e", &data, &mut 1000).is_err());
+        assert!(of(1, 1, usize::MAX).gather("f", &data, &mut 1000).is_err());
+        assert!(of(16, 1, 1).gather("g", &data, &mut 1000).is_err());
+    }
+}
