@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use common::{engines, max_error, oracle};
 use hypersine::engine::Strategy;
-use hypersine::model::import::{Conventions, import, read};
+use hypersine::model::import::{Options, import, read};
 use hypersine::model::{Domain, Model};
 
 fn models() -> PathBuf {
@@ -19,13 +19,13 @@ fn models() -> PathBuf {
 }
 
 fn emoji() -> Arc<Model> {
-    Arc::new(import(&models().join("emoji_hypersiren.pth"), &Conventions::default()).unwrap())
+    Arc::new(import(&models().join("emoji_hypersiren.pth"), &Options::default()).unwrap().model)
 }
 
 #[test]
 #[ignore = "reads HYPERSINE_DATA; scripts/test.sh runs it where that is set"]
 fn both_containers_hold_the_same_model() {
-    let other = import(&models().join("emoji_hypersiren.safetensors"), &Conventions::default()).unwrap();
+    let other = import(&models().join("emoji_hypersiren.safetensors"), &Options::default()).unwrap().model;
     let model = emoji();
     assert_eq!(model.hypernetwork, other.hypernetwork);
     assert_eq!(model.latents, other.latents);

@@ -251,6 +251,31 @@ fn import_then_info_and_render() {
 }
 
 #[test]
+fn import_detects_the_layout_and_brings_its_conventions() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| fixture(name).to_str().unwrap().to_owned();
+    let coinpp = [&path("coinpp.pth"), "--latents", &path("coinpp_latents.pth"), "--omega", "50"];
+    let report = json(dir.path(), &[&["import", "-o", "m.safetensors"], &coinpp[..]].concat());
+    assert_eq!((&report["layout"], &report["latents"]), (&"coin++".into(), &3.into()));
+    let info = json(dir.path(), &["info", "m.safetensors"]);
+    let coordinates = serde_json::json!({"order": "yx", "align": "corner", "span": "each-axis", "interval": "unit"});
+    assert_eq!((&info["coordinates"], &info["values"]["low"]), (&coordinates, &0.0.into()));
+    assert!(ok(dir.path(), &["info", "m.safetensors"]).contains("[0, 1] along each axis"));
+    ok(dir.path(), &["render", "m.safetensors", "--latent", "1", "--size", "9x6", "-o", "m.png", "--device", "cpu"]);
+
+    let said = ok(dir.path(), &["import", &path("coin.pth"), "-o", "c.safetensors"]);
+    assert!(said.contains("coin layout"), "{said}");
+    ok(dir.path(), &["render", "c.safetensors", "--size", "9x6", "-o", "c.png", "--device", "cpu"]);
+    let import = |arguments: &[&str], words: &[&str]| {
+        fails(dir.path(), &[&["import", "-o", "bad.safetensors"], arguments].concat(), words);
+    };
+    import(&[&path("coin.pth"), "--layout", "deepsdf"], &["lin0.weight", "missing"]);
+    import(&[&path("deepsdf.pth"), "--latents", &path("coin.pth")], &["4 entries", "coin.pth"]);
+    import(&[&path("deepsdf.pth"), "--latents", "nowhere.pth"], &["cannot read", "nowhere.pth"]);
+    import(&[&path("deepsdf_layer_norm.pth")], &["bn0", "LayerNorm"]);
+}
+
+#[test]
 fn devices_and_bench_speak_json() {
     let dir = tempfile::tempdir().unwrap();
     let devices = json(dir.path(), &["devices"]);

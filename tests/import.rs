@@ -9,8 +9,8 @@ use std::sync::Arc;
 use common::{engines, fixture, max_error};
 use hypersine::engine::Strategy;
 use hypersine::model::file::{self, Precision};
-use hypersine::model::import::{Conventions, from_bytes, import, read};
-use hypersine::model::{Align, Coordinates, Domain, Order, Span, ValueRange};
+use hypersine::model::import::{Options, from_bytes, import, read};
+use hypersine::model::{Align, Domain, Interval, Order, Span, ValueRange};
 use hypersine::signal::{Picture, psnr, ssim};
 
 fn wide(values: &[f32]) -> Vec<f64> {
@@ -21,7 +21,7 @@ fn wide(values: &[f32]) -> Vec<f64> {
 fn a_hypernetwork_in_every_container() {
     let stored = read(&fixture("hyper_outputs.safetensors")).unwrap();
     for name in ["hyper.pth", "hyper_legacy.pth", "hyper.safetensors"] {
-        let model = Arc::new(import(&fixture(name), &Conventions::default()).unwrap());
+        let model = Arc::new(import(&fixture(name), &Options::default()).unwrap().model);
         assert_eq!(model.inr.to_string(), "2-11x2-3");
         assert_eq!(model.latents.names(), ["0", "1", "2"]);
         let domain = Domain::Points { coordinates: &stored["points"].data, inputs: 2 };
@@ -46,9 +46,9 @@ fn a_hypernetwork_in_every_container() {
 #[test]
 fn a_plain_siren_with_its_own_conventions() {
     let stored = read(&fixture("siren_outputs.safetensors")).unwrap();
-    let coordinates = Coordinates { order: Order::Yx, align: Align::Corner, span: Span::EachAxis };
+    let options = Options { order: Some(Order::Yx), align: Some(Align::Corner), ..Options::default() };
     for name in ["siren.pth", "siren_wrapped.pth"] {
-        let model = Arc::new(import(&fixture(name), &Conventions { coordinates, ..Conventions::default() }).unwrap());
+        let model = Arc::new(import(&fixture(name), &options).unwrap().model);
         assert_eq!((model.inr.to_string(), model.latent_dim()), ("2-13x3-1".to_owned(), 0));
         let grid = model.coordinates.grid(9, 9, None).unwrap();
         for engine in engines() {
@@ -70,7 +70,7 @@ fn strides_and_offsets_of_views() {
 #[test]
 fn code_in_a_checkpoint_is_named_and_not_run() {
     for name in ["evil.pth", "evil_plain.pkl"] {
-        let error = import(&fixture(name), &Conventions::default()).unwrap_err().to_string();
+        let error = import(&fixture(name), &Options::default()).unwrap_err().to_string();
         assert!(error.contains("posix.system") && error.contains(name), "{error}");
     }
 }
@@ -94,10 +94,17 @@ fn no_cut_or_flipped_byte_makes_a_reader_panic() {
 #[test]
 fn the_model_file_brings_everything_back() {
     let names = Some(["ape", "bee", "cat"].map(String::from).to_vec());
-    let coordinates = Coordinates { order: Order::Yx, align: Align::Corner, span: Span::EachAxis };
-    let values = ValueRange { low: 0.0, high: 1.0 };
-    let conventions = Conventions { coordinates, values, first_omega: 12.5, omega: 31.0, names };
-    let model = import(&fixture("hyper.pth"), &conventions).unwrap();
+    let options = Options {
+        order: Some(Order::Yx),
+        interval: Some(Interval::Unit),
+        span: Some(Span::Height),
+        values: Some(ValueRange { low: 0.0, high: 1.0 }),
+        first_omega: Some(12.5),
+        omega: Some(31.0),
+        names,
+        ..Options::default()
+    };
+    let model = import(&fixture("hyper.pth"), &options).unwrap().model;
     let bytes = file::to_bytes(&model, Precision::F32).unwrap();
     let back = file::from_bytes(&bytes).unwrap();
     assert_eq!(back.hypernetwork, model.hypernetwork);

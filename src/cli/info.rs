@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use hypersine::model::{Align, Encoding, Model, Order, Span};
+use hypersine::model::{Align, Encoding, Interval, Model, Order, Span};
 use serde_json::json;
 
 use super::{Global, open_model};
@@ -91,8 +91,13 @@ impl Info {
         let c = model.coordinates;
         let order = if c.order == Order::Xy { "x, y" } else { "y, x" };
         let align = if c.align == Align::Centre { "pixel centres" } else { "corners at the ends" };
-        let span = if c.span == Span::LongerSide { "the longer side" } else { "each axis" };
-        lines.push(format!("coordinates {order}; {align}; [-1, 1] along {span}"));
+        let interval = if c.interval == Interval::Symmetric { "[-1, 1]" } else { "[0, 1]" };
+        let span = match c.span {
+            Span::LongerSide => "the longer side",
+            Span::EachAxis => "each axis",
+            Span::Height => "the height",
+        };
+        lines.push(format!("coordinates {order}; {align}; {interval} along {span}"));
         lines.push(format!("values      {} (black) to {} (white)", model.values.low, model.values.high));
         if hyper.heads.iter().all(hypersine::model::Head::is_shared) {
             lines.push("a single INR: no latent is needed".into());

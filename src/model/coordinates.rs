@@ -30,7 +30,7 @@ pub enum Align {
 }
 
 /// What [-1, 1] spans on a picture that is not square.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Span {
     /// The longer side; pixels are square. Native.
@@ -38,6 +38,19 @@ pub enum Span {
     LongerSide,
     /// Each side by itself.
     EachAxis,
+    /// The height; pixels are square, and x starts at -1 and ends where the width does (COIN).
+    Height,
+}
+
+/// The interval that stands for [-1, 1] in the INR's inputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Interval {
+    /// [-1, 1] itself. Native.
+    #[default]
+    Symmetric,
+    /// [0, 1] (COIN++, functa).
+    Unit,
 }
 
 /// A model's coordinate convention, recorded in its file.
@@ -47,12 +60,15 @@ pub struct Coordinates {
     pub order: Order,
     /// Centre or corner.
     pub align: Align,
-    /// Longer side or each axis.
+    /// Longer side, each axis or height.
     pub span: Span,
+    /// [-1, 1] or [0, 1]. Files from before it was known mean the former.
+    #[serde(default, skip_serializing_if = "Interval::is_native")]
+    pub interval: Interval,
 }
 
-/// A rectangle of the picture plane, x right and y down; the whole picture is [-1, 1] along its longer
-/// side (along both under [`Span::EachAxis`]).
+/// A rectangle of the picture plane, x right and y down. The whole picture is [-1, 1] along what its
+/// [`Span`] says, whatever the [`Interval`] of the INR's inputs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Region {
     /// Left edge.
@@ -147,20 +163,25 @@ impl Domain<'_> {
     }
 }
 
-impl Coordinates {
-    /// Half the extent (x, y) of a whole picture of this size.
-    fn half_extent(self, width: u32, height: u32) -> [f64; 2] {
-        let longer = f64::from(width.max(height));
-        match self.span {
-            Span::LongerSide => [f64::from(width) / longer, f64::from(height) / longer],
-            Span::EachAxis => [1.0, 1.0],
-        }
+impl Interval {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+    fn is_native(&self) -> bool {
+        *self == Self::Symmetric
     }
+}
 
+impl Coordinates {
     /// The whole of a `width x height` picture.
     pub fn frame(self, width: u32, height: u32) -> Region {
-        let [x, y] = self.half_extent(width, height);
-        Region { x0: -x, y0: -y, x1: x, y1: y }
+        let (w, h) = (f64::from(width), f64::from(height));
+        match self.span {
+            Span::LongerSide => {
+                let (x, y) = (w / w.max(h), h / w.max(h));
+                Region { x0: -x, y0: -y, x1: x, y1: y }
+            }
+            Span::EachAxis => Region { x0: -1.0, y0: -1.0, x1: 1.0, y1: 1.0 },
+            Span::Height => Region { x0: -1.0, y0: -1.0, x1: 2.0 * w / h - 1.0, y1: 1.0 },
+        }
     }
 
     /// The grid of a `width x height` picture of `region` (None: of the whole).
@@ -178,7 +199,8 @@ impl Coordinates {
         }
         let part = region.unwrap_or(self.frame(width, height));
         // The picture that a region is cut from has sides of its own: it is taken as a square.
-        let [half_x, half_y] = if region.is_some() { [1.0; 2] } else { self.half_extent(width, height) };
+        let own = region.is_none() && self.span == Span::LongerSide;
+        let [half_x, half_y] = if own { [part.x1, part.y1] } else { [1.0; 2] };
         let axis = |n: u32, lo: f64, hi: f64, half: f64| {
             let step = (hi - lo) / f64::from(n);
             let first = lo + 0.5 * step;
@@ -188,7 +210,11 @@ impl Coordinates {
                 Align::Corner if across > 1.0 => across / (across - 1.0),
                 _ => 1.0,
             };
-            (first * stretch, step * stretch)
+            let (first, step) = (first * stretch, step * stretch);
+            match self.interval {
+                Interval::Symmetric => (first, step),
+                Interval::Unit => (0.5 * (first + 1.0), 0.5 * step),
+            }
         };
         let (ox, sx) = axis(width, part.x0, part.x1, half_x);
         let (oy, sy) = axis(height, part.y0, part.y1, half_y);
@@ -248,21 +274,30 @@ mod tests {
 
     #[test]
     fn corner_is_linspace_in_row_column_order() {
-        let c = Coordinates { order: Order::Yx, align: Align::Corner, span: Span::EachAxis };
+        let c = Coordinates { order: Order::Yx, align: Align::Corner, span: Span::EachAxis, ..Coordinates::default() };
         let g = c.grid(5, 3, None).unwrap();
         assert!(close(g.point(0, 0)[0], -1.0) && close(g.point(0, 0)[1], -1.0));
         assert!(close(g.point(1, 0)[1], -0.5) && close(g.point(4, 2)[0], 1.0));
     }
 
     #[test]
+    fn old_files_mean_the_symmetric_interval() {
+        let old = r#"{"order":"yx","align":"corner","span":"each-axis"}"#;
+        let read: Coordinates = serde_json::from_str(old).unwrap();
+        assert_eq!(read.interval, Interval::Symmetric);
+        assert_eq!(serde_json::to_string(&read).unwrap(), old);
+    }
+
+    #[test]
     fn a_region_shows_the_same_points_as_the_whole() {
-        for align in [Align::Centre, Align::Corner] {
-            let c = Coordinates { align, ..Coordinates::default() };
+        let spans = [Span::LongerSide, Span::EachAxis, Span::Height];
+        for (align, span) in [Align::Centre, Align::Corner].into_iter().flat_map(|a| spans.map(|s| (a, s))) {
+            let c = Coordinates { align, span, interval: Interval::Unit, ..Coordinates::default() };
             let whole = c.grid(64, 64, None).unwrap();
             let part = c.grid(16, 8, Some(Region { x0: -0.5, y0: 0.25, x1: 0.0, y1: 0.5 })).unwrap();
             for (i, j) in [(0, 0), (15, 7), (3, 5)] {
                 let (a, b) = (part.point(i, j), whole.point(16 + i, 40 + j));
-                assert!(close(a[0], b[0]) && close(a[1], b[1]), "{align:?} {a:?} {b:?}");
+                assert!(close(a[0], b[0]) && close(a[1], b[1]), "{align:?} {span:?} {a:?} {b:?}");
             }
         }
     }

@@ -25,13 +25,13 @@ use serde::{Deserialize, Serialize};
 
 use super::heads::{Generated, LowRank, Modulation, Multiplier, Place};
 use super::{
-    Activation, Coordinates, Dense, Encoding, Head, Hypernetwork, Inr, LatentTable, LayerNorm, Model, Source, Trunk,
-    TrunkLayer, ValueRange,
+    Activation, Coordinates, Dense, Encoding, Head, Hypernetwork, Inr, Interval, LatentTable, LayerNorm, Model, Source,
+    Span, Trunk, TrunkLayer, ValueRange,
 };
 use crate::{Error, Result};
 
-/// The version this program writes, and the newest it reads.
-pub const VERSION: u32 = 1;
+/// The newest version this program reads and writes. Version 2 knows more conventions of coordinates.
+pub const VERSION: u32 = 2;
 const KEY: &str = "hypersine";
 
 /// Precision of the numbers in a file.
@@ -318,7 +318,7 @@ pub fn to_bytes(model: &Model, precision: Precision) -> Result<Vec<u8>> {
         activation: l.activation,
     };
     let document = Document {
-        version: VERSION,
+        version: version_of(model),
         inr: model.inr.clone(),
         latent_dim: model.latent_dim(),
         trunks: (model.hypernetwork.trunks.iter())
@@ -348,6 +348,12 @@ pub fn to_bytes(model: &Model, precision: Precision) -> Result<Vec<u8>> {
         .map_err(|e| Error::invalid(format!("the tensors cannot be laid out ({e})")))?;
     safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), text)])))
         .map_err(|e| Error::invalid(format!("the tensors cannot be laid out ({e})")))
+}
+
+/// The oldest version that has all that the model needs, so that older programs read what they can.
+fn version_of(model: &Model) -> u32 {
+    let Coordinates { span, interval, .. } = model.coordinates;
+    if span == Span::Height || interval != Interval::Symmetric { VERSION } else { 1 }
 }
 
 /// The tensors of a file: name, shape, numbers.

@@ -168,8 +168,11 @@ impl Encoding {
     pub fn width(&self, inputs: usize) -> usize {
         match self {
             Self::Identity => inputs,
-            Self::Fourier { features, .. } => 2 * features,
-            Self::Octaves { count, input } => inputs * (2 * count + usize::from(*input)),
+            // Saturating: a file's numbers are measured before they are believed.
+            Self::Fourier { features, .. } => features.saturating_mul(2),
+            Self::Octaves { count, input } => {
+                count.saturating_mul(2).saturating_add(usize::from(*input)).saturating_mul(inputs)
+            }
         }
     }
 
@@ -351,5 +354,21 @@ impl std::fmt::Display for Inr {
             }
         }
         write!(f, "-{}", self.outputs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absurd_encodings_are_refused() {
+        for count in [25, usize::MAX, usize::MAX / 2 + 1] {
+            let inr = Inr { encoding: Encoding::Octaves { count, input: true }, ..Inr::siren(2, 8, 2, 1, 30.0) };
+            assert!(inr.validate().is_err(), "{count}");
+        }
+        let frequencies = vec![0.0; 8];
+        let encoding = Encoding::Fourier { features: usize::MAX / 2 + 1, frequencies };
+        assert!(Inr { encoding, ..Inr::siren(2, 8, 2, 1, 30.0) }.validate().is_err());
     }
 }

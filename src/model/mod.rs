@@ -12,7 +12,7 @@ mod inr;
 mod latents;
 
 pub use builtin::builtin;
-pub use coordinates::{Align, Coordinates, Domain, Grid, Order, Region, Span};
+pub use coordinates::{Align, Coordinates, Domain, Grid, Interval, Order, Region, Span};
 pub use heads::{Head, Source};
 pub use hypernetwork::{Dense, Features, Hypernetwork, LayerNorm, NORM_EPSILON, Trunk, TrunkLayer};
 pub use init::{Family, HeadChoice, WeightChoice};

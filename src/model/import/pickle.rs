@@ -1,49 +1,64 @@
 //! A restricted reader of Python pickles: it builds plain values and calls nothing.
 //!
-//! Only the opcodes that PyTorch's own `torch.save` of tensors and plain containers writes are known.
+//! Only the opcodes are known that `torch.save` and NumPy write for tensors, arrays and plain containers.
 //! A pickle names what it wants called (`GLOBAL`); every name is recorded and compared with a short list by
-//! the caller ([`super::pth`]), and no name is ever executed. Reference: `CPython`'s `pickletools`.
+//! the caller ([`super::tree`]), and no name is ever executed. Reference: `CPython`'s `pickletools`.
+
+use std::collections::HashMap;
 
 use crate::{Error, Result};
 
 /// Deepest nesting that is accepted.
 const MAX_DEPTH: usize = 64;
+/// Most values that may be made, per byte of the pickle (the memo's copies make more than one) and in all.
+const VALUES_PER_BYTE: usize = 16;
+const MAX_VALUES: usize = 1 << 22;
 
-/// A value built by a pickle.
+/// A value built by a pickle. Text and bytes are the file's own.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(super) enum Value<'a> {
     None,
     Bool(bool),
-    /// Integers wider than 64 bits saturate; only PyTorch's magic number is so wide.
     Int(i64),
-    /// An integer of more than 8 bytes, little-endian.
-    BigInt(Vec<u8>),
+    /// An integer of more than 8 bytes, little-endian; only PyTorch's magic number is so wide.
+    BigInt(&'a [u8]),
     Float(f64),
-    Text(String),
-    Bytes(Vec<u8>),
-    Tuple(Vec<Value>),
-    List(Vec<Value>),
-    Dict(Vec<(Value, Value)>),
+    Text(&'a str),
+    Bytes(&'a [u8]),
+    Tuple(Vec<Value<'a>>),
+    List(Vec<Value<'a>>),
+    Dict(Vec<(Value<'a>, Value<'a>)>),
     /// `module.name`, not resolved.
     Global(String),
     /// What `persistent_load` would get: in PyTorch's files, a storage.
-    Persistent(Box<Value>),
-    /// A recorded call: the callee's name and its arguments.
-    Call(String, Vec<Value>),
+    Persistent(Box<Value<'a>>),
+    /// A recorded call or construction: the callee's name and its arguments; then, where there is one, the
+    /// object's state or its items.
+    Call(String, Vec<Value<'a>>),
 }
 
 /// Which names a pickle may mention.
 pub(super) type Allowed = fn(&str) -> bool;
 
+/// A value with what is known about it.
+#[derive(Clone)]
+struct Node<'a> {
+    value: Value<'a>,
+    /// Containers within containers; bounded, so that nothing that walks a value can exhaust the stack.
+    depth: usize,
+    /// Where in the memo it stands: an object's state comes after it was remembered.
+    slot: Option<usize>,
+}
+
 /// What lies on the machine's stack.
-enum Item {
+enum Item<'a> {
     Mark,
-    Value(Value),
+    Node(Node<'a>),
 }
 
 /// Reads one pickle from the start of `bytes`; returns its value and how many bytes it took.
-pub(super) fn read(bytes: &[u8], allowed: Allowed) -> Result<(Value, usize)> {
-    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), memo: Vec::new(), allowed, copied: 0 };
+pub(super) fn read(bytes: &[u8], allowed: Allowed) -> Result<(Value<'_>, usize)> {
+    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), memo: HashMap::new(), allowed, made: 0 };
     let value = machine.run()?;
     Ok((value, machine.at))
 }
@@ -51,28 +66,26 @@ pub(super) fn read(bytes: &[u8], allowed: Allowed) -> Result<(Value, usize)> {
 struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
-    stack: Vec<Item>,
-    memo: Vec<Option<Value>>,
+    stack: Vec<Item<'a>>,
+    memo: HashMap<usize, Node<'a>>,
     allowed: Allowed,
-    /// Nodes copied out of the memo so far: a pickle of a few bytes can name exponentially many.
-    copied: usize,
+    /// Values made so far: through the memo a pickle of a few bytes can name exponentially many.
+    made: usize,
 }
 
 fn damaged(what: &str) -> Error {
     Error::invalid(format!("the pickle in this checkpoint is damaged or cut short ({what})"))
 }
 
-impl Value {
-    /// Number of values in this one, itself included, and its depth.
-    fn size(&self) -> (usize, usize) {
-        let sum = |items: &mut dyn Iterator<Item = &Self>| {
-            items.map(Self::size).fold((1, 1), |(n, d), (m, e)| (n + m, d.max(e + 1)))
-        };
-        match self {
+impl Value<'_> {
+    /// Number of values in this one, itself included.
+    fn size(&self) -> usize {
+        let sum = |items: &mut dyn Iterator<Item = &Self>| items.map(Self::size).sum::<usize>();
+        1 + match self {
             Self::Tuple(v) | Self::List(v) | Self::Call(_, v) => sum(&mut v.iter()),
             Self::Dict(v) => sum(&mut v.iter().flat_map(|(k, v)| [k, v])),
-            Self::Persistent(v) => sum(&mut std::iter::once(&**v)),
-            _ => (1, 1),
+            Self::Persistent(v) => v.size(),
+            _ => 0,
         }
     }
 }
@@ -97,77 +110,92 @@ impl<'a> Machine<'a> {
         usize::try_from(u64::from_le_bytes(wide)).map_err(|_| damaged("a length beyond this machine"))
     }
 
-    fn text(&mut self, n: usize) -> Result<String> {
-        String::from_utf8(self.take(n)?.to_vec()).map_err(|_| damaged("text that is not UTF-8"))
+    /// As many bytes as a length in front of them says, itself of `n` bytes.
+    fn counted(&mut self, n: usize) -> Result<&'a [u8]> {
+        let length = self.length(n)?;
+        self.take(length)
     }
 
-    fn line(&mut self) -> Result<String> {
+    fn text(&mut self, n: usize) -> Result<&'a str> {
+        std::str::from_utf8(self.counted(n)?).map_err(|_| damaged("text that is not UTF-8"))
+    }
+
+    fn line(&mut self) -> Result<&'a str> {
         let n =
             self.bytes[self.at..].iter().position(|&b| b == b'\n').ok_or_else(|| damaged("a line without an end"))?;
-        let text = self.text(n)?;
+        let text = self.take(n)?;
         self.at += 1;
-        Ok(text)
+        std::str::from_utf8(text).map_err(|_| damaged("text that is not UTF-8"))
     }
 
-    fn push(&mut self, value: Value) {
-        self.stack.push(Item::Value(value));
+    /// Pushes a value without parts.
+    fn push(&mut self, value: Value<'a>) {
+        self.made += 1;
+        self.stack.push(Item::Node(Node { value, depth: 0, slot: None }));
     }
 
-    fn pop(&mut self) -> Result<Value> {
+    /// Pushes a container of parts of at most the given depth.
+    fn push_around(&mut self, depth: usize, value: Value<'a>) -> Result<()> {
+        let depth = one_deeper(depth)?;
+        self.stack.push(Item::Node(Node { value, depth, slot: None }));
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Result<Node<'a>> {
         match self.stack.pop() {
-            Some(Item::Value(v)) => Ok(v),
+            Some(Item::Node(node)) => Ok(node),
             _ => Err(damaged("a value is missing")),
         }
     }
 
-    fn top(&mut self) -> Result<&mut Value> {
+    fn top(&mut self) -> Result<&mut Node<'a>> {
         match self.stack.last_mut() {
-            Some(Item::Value(v)) => Ok(v),
+            Some(Item::Node(node)) => Ok(node),
             _ => Err(damaged("a value is missing")),
         }
     }
 
-    fn pop_to_mark(&mut self) -> Result<Vec<Value>> {
-        let mut values = Vec::new();
+    /// The values above the last mark and the depth of the deepest.
+    fn pop_to_mark(&mut self) -> Result<(Vec<Value<'a>>, usize)> {
+        let (mut values, mut depth) = (Vec::new(), 0);
         loop {
             match self.stack.pop() {
-                Some(Item::Value(v)) => values.push(v),
+                Some(Item::Node(node)) => {
+                    depth = depth.max(node.depth);
+                    values.push(node.value);
+                }
                 Some(Item::Mark) => break,
                 None => return Err(damaged("a mark is missing")),
             }
         }
         values.reverse();
-        Ok(values)
+        Ok((values, depth))
     }
 
     fn remember(&mut self, slot: usize) -> Result<()> {
-        // A memo slot costs the writer at least one byte, so no honest one lies beyond the file.
-        if slot > self.bytes.len() {
-            return Err(damaged("a memo slot out of range"));
-        }
-        let value = self.top()?.clone();
-        self.count(&value)?;
-        if self.memo.len() <= slot {
-            self.memo.resize(slot + 1, None);
-        }
-        self.memo[slot] = Some(value);
+        let node = self.top()?;
+        node.slot = Some(slot);
+        let node = node.clone();
+        self.count(&node.value)?;
+        self.memo.insert(slot, node);
         Ok(())
     }
 
     fn recall(&mut self, slot: usize) -> Result<()> {
-        let value = self.memo.get(slot).cloned().flatten().ok_or_else(|| damaged("an empty memo slot is read"))?;
-        self.count(&value)?;
-        self.push(value);
+        let node = self.memo.get(&slot).cloned().ok_or_else(|| damaged("an empty memo slot is read"))?;
+        self.count(&node.value)?;
+        self.stack.push(Item::Node(node));
         Ok(())
     }
 
-    fn count(&mut self, value: &Value) -> Result<()> {
-        let (nodes, depth) = value.size();
-        self.copied += nodes;
-        if depth > MAX_DEPTH || self.copied > 64 * self.bytes.len() + 4096 {
-            return Err(damaged("it is nested absurdly deep or large"));
-        }
-        Ok(())
+    fn count(&mut self, value: &Value<'_>) -> Result<()> {
+        self.made += value.size();
+        self.bounded()
+    }
+
+    fn bounded(&self) -> Result<()> {
+        let most = (VALUES_PER_BYTE * self.bytes.len() + 4096).min(MAX_VALUES);
+        if self.made <= most { Ok(()) } else { Err(damaged("it is absurdly large")) }
     }
 
     fn global(&mut self, module: &str, name: &str) -> Result<()> {
@@ -181,7 +209,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn pairs(values: Vec<Value>) -> Result<Vec<(Value, Value)>> {
+    fn pairs(values: Vec<Value<'a>>) -> Result<Vec<(Value<'a>, Value<'a>)>> {
         if !values.len().is_multiple_of(2) {
             return Err(damaged("a key without a value"));
         }
@@ -193,46 +221,71 @@ impl<'a> Machine<'a> {
         Ok(pairs)
     }
 
-    fn set_items(&mut self, items: Vec<(Value, Value)>) -> Result<()> {
-        match self.top()? {
-            Value::Dict(entries) => entries.extend(items),
+    fn set_items(&mut self, values: Vec<Value<'a>>, depth: usize) -> Result<()> {
+        let items = Self::pairs(values)?;
+        let node = self.top()?;
+        let depth = match &mut node.value {
+            Value::Dict(entries) => {
+                entries.extend(items);
+                one_deeper(depth)?
+            }
             // OrderedDict() is a call whose items follow; they are kept as one more argument.
-            Value::Call(_, arguments) => arguments.push(Value::Dict(items)),
+            Value::Call(_, arguments) => {
+                arguments.push(Value::Dict(items));
+                one_deeper(depth + 1)?
+            }
             _ => return Err(damaged("items set on what is no dictionary")),
-        }
+        };
+        node.depth = node.depth.max(depth);
         Ok(())
     }
 
-    fn append(&mut self, items: Vec<Value>) -> Result<()> {
-        match self.top()? {
-            Value::List(list) => list.extend(items),
-            _ => return Err(damaged("items appended to what is no list")),
-        }
+    fn append(&mut self, items: Vec<Value<'a>>, depth: usize) -> Result<()> {
+        let node = self.top()?;
+        let Value::List(list) = &mut node.value else {
+            return Err(damaged("items appended to what is no list"));
+        };
+        list.extend(items);
+        node.depth = node.depth.max(one_deeper(depth)?);
         Ok(())
     }
 
-    fn run(&mut self) -> Result<Value> {
+    /// The state of an object: one more argument of the call that made it, there and in the memo. That of anything
+    /// else is not needed.
+    fn set_state(&mut self, state: Node<'a>) -> Result<()> {
+        let node = self.top()?;
+        let Value::Call(_, arguments) = &mut node.value else { return Ok(()) };
+        arguments.push(state.value);
+        node.depth = node.depth.max(one_deeper(state.depth)?);
+        node.slot.map_or(Ok(()), |slot| self.remember(slot))
+    }
+
+    /// A recorded call: of a name, with a tuple of arguments.
+    fn call(&mut self) -> Result<()> {
+        let (arguments, callee) = (self.pop()?, self.pop()?);
+        match (arguments.value, callee.value) {
+            (Value::Tuple(values), Value::Global(name)) => self.push_around(arguments.depth, Value::Call(name, values)),
+            _ => Err(damaged("a call of what is no name")),
+        }
+    }
+
+    fn run(&mut self) -> Result<Value<'a>> {
         loop {
+            self.bounded()?;
             let opcode = self.array::<1>()?[0];
             match opcode {
                 // Protocol and framing.
                 0x80 => drop(self.take(1)?),
                 0x95 => drop(self.take(8)?),
-                b'.' => {
-                    let value = self.pop()?;
-                    self.count(&value)?;
-                    return Ok(value);
-                }
+                b'.' => return Ok(self.pop()?.value),
                 // The stack and the memo.
                 b'(' => self.stack.push(Item::Mark),
-                // Dropped: a value no longer wanted, or the state of an object (PyTorch sets `_metadata` on
-                // OrderedDicts), which is not needed.
-                b'0' | b'b' => drop(self.pop()?),
+                b'0' => drop(self.pop()?),
                 b'1' => drop(self.pop_to_mark()?),
                 b'2' => {
-                    let value = self.top()?.clone();
-                    self.count(&value)?;
-                    self.push(value);
+                    let node = self.top()?.clone();
+                    self.count(&node.value)?;
+                    self.stack.push(Item::Node(node));
                 }
                 b'q' => {
                     let slot = self.length(1)?;
@@ -268,8 +321,7 @@ impl<'a> Machine<'a> {
                     self.push(Value::Int(v.into()));
                 }
                 0x8a => {
-                    let n = self.length(1)?;
-                    let bytes = self.take(n)?.to_vec();
+                    let bytes = self.counted(1)?;
                     self.push(integer(bytes));
                 }
                 b'G' => {
@@ -277,29 +329,24 @@ impl<'a> Machine<'a> {
                     self.push(Value::Float(v));
                 }
                 b'X' => {
-                    let n = self.length(4)?;
-                    let text = self.text(n)?;
+                    let text = self.text(4)?;
                     self.push(Value::Text(text));
                 }
                 0x8c => {
-                    let n = self.length(1)?;
-                    let text = self.text(n)?;
+                    let text = self.text(1)?;
                     self.push(Value::Text(text));
                 }
                 b'U' => {
-                    let n = self.length(1)?;
-                    let bytes = self.take(n)?.to_vec();
+                    let bytes = self.counted(1)?;
                     // Python 2's str: text where it can be.
-                    self.push(String::from_utf8(bytes).map_or_else(|e| Value::Bytes(e.into_bytes()), Value::Text));
+                    self.push(std::str::from_utf8(bytes).map_or(Value::Bytes(bytes), Value::Text));
                 }
                 b'C' => {
-                    let n = self.length(1)?;
-                    let bytes = self.take(n)?.to_vec();
+                    let bytes = self.counted(1)?;
                     self.push(Value::Bytes(bytes));
                 }
                 b'B' => {
-                    let n = self.length(4)?;
-                    let bytes = self.take(n)?.to_vec();
+                    let bytes = self.counted(4)?;
                     self.push(Value::Bytes(bytes));
                 }
                 // Containers.
@@ -307,57 +354,60 @@ impl<'a> Machine<'a> {
                 b']' => self.push(Value::List(Vec::new())),
                 b'}' => self.push(Value::Dict(Vec::new())),
                 b't' => {
-                    let items = self.pop_to_mark()?;
-                    self.push(Value::Tuple(items));
+                    let (items, depth) = self.pop_to_mark()?;
+                    self.push_around(depth, Value::Tuple(items))?;
                 }
                 b'l' => {
-                    let items = self.pop_to_mark()?;
-                    self.push(Value::List(items));
+                    let (items, depth) = self.pop_to_mark()?;
+                    self.push_around(depth, Value::List(items))?;
                 }
                 b'd' => {
-                    let items = self.pop_to_mark()?;
-                    self.push(Value::Dict(Self::pairs(items)?));
+                    let (items, depth) = self.pop_to_mark()?;
+                    self.push_around(depth, Value::Dict(Self::pairs(items)?))?;
                 }
                 0x85..=0x87 => {
-                    let mut items = Vec::new();
+                    let (mut items, mut depth) = (Vec::new(), 0);
                     for _ in 0x84..opcode {
-                        items.push(self.pop()?);
+                        let node = self.pop()?;
+                        depth = depth.max(node.depth);
+                        items.push(node.value);
                     }
                     items.reverse();
-                    self.push(Value::Tuple(items));
+                    self.push_around(depth, Value::Tuple(items))?;
                 }
                 b's' => {
                     let (v, k) = (self.pop()?, self.pop()?);
-                    self.set_items(vec![(k, v)])?;
+                    self.set_items(vec![k.value, v.value], v.depth.max(k.depth))?;
                 }
                 b'u' => {
-                    let items = self.pop_to_mark()?;
-                    self.set_items(Self::pairs(items)?)?;
+                    let (items, depth) = self.pop_to_mark()?;
+                    self.set_items(items, depth)?;
                 }
                 b'a' => {
-                    let v = self.pop()?;
-                    self.append(vec![v])?;
+                    let node = self.pop()?;
+                    self.append(vec![node.value], node.depth)?;
                 }
                 b'e' => {
-                    let items = self.pop_to_mark()?;
-                    self.append(items)?;
+                    let (items, depth) = self.pop_to_mark()?;
+                    self.append(items, depth)?;
                 }
-                // Names and calls: recorded, never made.
+                // Names, calls and objects: recorded, never made.
                 b'c' => {
                     let (module, name) = (self.line()?, self.line()?);
-                    self.global(&module, &name)?;
+                    self.global(module, name)?;
                 }
-                0x93 => match (self.pop()?, self.pop()?) {
-                    (Value::Text(name), Value::Text(module)) => self.global(&module, &name)?,
+                0x93 => match (self.pop()?.value, self.pop()?.value) {
+                    (Value::Text(name), Value::Text(module)) => self.global(module, name)?,
                     _ => return Err(damaged("a name that is not text")),
                 },
-                b'R' => match (self.pop()?, self.pop()?) {
-                    (Value::Tuple(arguments), Value::Global(name)) => self.push(Value::Call(name, arguments)),
-                    _ => return Err(damaged("a call of what is no name")),
-                },
+                b'R' | 0x81 => self.call()?,
+                b'b' => {
+                    let state = self.pop()?;
+                    self.set_state(state)?;
+                }
                 b'Q' => {
                     let id = self.pop()?;
-                    self.push(Value::Persistent(Box::new(id)));
+                    self.push_around(id.depth, Value::Persistent(Box::new(id.value)))?;
                 }
                 other => {
                     return Err(Error::invalid(format!(
@@ -370,14 +420,19 @@ impl<'a> Machine<'a> {
     }
 }
 
+/// The depth of a container of parts of this depth.
+fn one_deeper(depth: usize) -> Result<usize> {
+    if depth < MAX_DEPTH { Ok(depth + 1) } else { Err(damaged("it is nested absurdly deep")) }
+}
+
 /// A little-endian two's complement integer of any length.
-fn integer(bytes: Vec<u8>) -> Value {
+fn integer(bytes: &[u8]) -> Value<'_> {
     if bytes.len() > 8 {
         return Value::BigInt(bytes);
     }
     let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
     let mut wide = [if negative { 0xff } else { 0 }; 8];
-    wide[..bytes.len()].copy_from_slice(&bytes);
+    wide[..bytes.len()].copy_from_slice(bytes);
     Value::Int(i64::from_le_bytes(wide))
 }
 
@@ -395,7 +450,7 @@ mod tests {
         let bytes = b"\x80\x02}q\x00(X\x01\x00\x00\x00aK\x01J\xfe\xff\xff\xffG\x40\x0c\x00\x00\x00\x00\x00\x00\x87X\x01\x00\x00\x00b](N\x88eu.";
         let (value, used) = read(bytes, none).unwrap();
         assert_eq!(used, bytes.len());
-        let text = |s: &str| Value::Text(s.into());
+        let text = Value::Text;
         assert_eq!(
             value,
             Value::Dict(vec![
@@ -428,5 +483,34 @@ mod tests {
         }
         bytes.push(b'.');
         assert!(read(&bytes, none).is_err());
+    }
+
+    #[test]
+    fn nesting_is_bounded_without_a_memo_too() {
+        // A tuple around a tuple around ... : a megabyte of it would exhaust the stack of whatever walks the value.
+        let mut bytes = b"\x80\x02N".to_vec();
+        bytes.extend(vec![0x85; 1 << 20]);
+        bytes.push(b'.');
+        assert!(read(&bytes, none).is_err());
+        let mut lists = b"\x80\x02".to_vec();
+        lists.extend(vec![b']'; 1 << 20]);
+        lists.extend(vec![b'a'; 1 << 20]);
+        assert!(read(&lists, none).is_err());
+    }
+
+    #[test]
+    fn plain_values_are_bounded_too() {
+        // Each None costs a byte in the file and fifty in memory.
+        let bytes = [b"\x80\x02(".as_slice(), &vec![b'N'; MAX_VALUES + 1], b"t."].concat();
+        assert!(read(&bytes, none).is_err());
+    }
+
+    #[test]
+    fn the_memo_holds_an_object_with_its_state() {
+        // x = c(); x.__setstate__(7); [x, x]
+        let bytes = b"\x80\x02](cm\nc\n)Rq\x00K\x07bh\x00e.";
+        let (value, _) = read(bytes, |name| name == "m.c").unwrap();
+        let x = Value::Call("m.c".into(), vec![Value::Int(7)]);
+        assert_eq!(value, Value::List(vec![x.clone(), x]));
     }
 }

@@ -1,0 +1,246 @@
+//! Layouts of other codebases against their own formulas in double precision (fixtures by
+//! `tests/fixtures/make_layouts.py`), and checkpoints that are wrong.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use common::{engines, fixture, max_error};
+use hypersine::engine::Strategy;
+use hypersine::model::file::{self, Precision};
+use hypersine::model::import::{Final, Layout, Options, StateDict, Tensor, import, read};
+use hypersine::model::{Activation, Align, Domain, Model, Span};
+use safetensors::tensor::TensorView;
+
+const BOUND: f64 = 1e-5;
+
+/// Imports a fixture, with a file of latents where there is one.
+fn imported(name: &str, latents: Option<&str>, options: Options) -> (Arc<Model>, Layout) {
+    let options = Options { latents: latents.map(fixture), ..options };
+    let read = import(&fixture(name), &options).unwrap();
+    // What is tested is what a file brings back.
+    let bytes = file::to_bytes(&read.model, Precision::F32).unwrap();
+    (Arc::new(file::from_bytes(&bytes).unwrap()), read.layout)
+}
+
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&v| f64::from(v)).collect()
+}
+
+/// Compares a model with the stored outputs of `what` (`values` or `pixels`) on every device.
+fn compare(name: &str, model: &Arc<Model>, domain: &Domain<'_>, stored: &str, what: &str) {
+    let stored = read(&fixture(&format!("{stored}_outputs.safetensors"))).unwrap();
+    let count = model.latents.len().max(1);
+    let want: Vec<f64> = (0..count).flat_map(|i| wide(&stored[&format!("{what}.{i}")].data)).collect();
+    let z = model.latents.values();
+    let exact = common::oracle(model, z, domain);
+    let error = exact.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    let largest = want.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    println!("{name} {what} (up to {largest:.2}), f64: {error:.1e}");
+    assert!(error <= BOUND);
+    for engine in engines() {
+        let mut worst = 0.0_f64;
+        for strategy in [Strategy::Materialised, Strategy::Fused] {
+            let (got, _) = engine.load(model).unwrap().evaluate(z, domain, strategy).unwrap();
+            worst = worst.max(max_error(&got, &want));
+        }
+        println!("{name} {what}, {}: {worst:.1e}", engine.describe());
+        assert!(worst <= BOUND);
+    }
+}
+
+fn points(name: &str, model: &Arc<Model>, stored: &str) {
+    let coordinates = &read(&fixture(&format!("{stored}_outputs.safetensors"))).unwrap()["points"].data;
+    compare(name, model, &Domain::Points { coordinates, inputs: model.inr.inputs }, stored, "values");
+}
+
+/// A picture of 7 x 5 pixels: its coordinates, as the codebase computes them, and its values.
+fn picture(name: &str, model: &Arc<Model>, stored: &str) {
+    let grid = model.coordinates.grid(7, 5, None).unwrap();
+    let want = &read(&fixture(&format!("{stored}_outputs.safetensors"))).unwrap()["grid"].data;
+    let got = (0..35).flat_map(|i| grid.point(i % 7, i / 7));
+    let error = got.zip(wide(want)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    println!("{name} coordinates: {error:.1e}");
+    assert!(error <= 1e-7, "stored in f32");
+    compare(name, model, &Domain::Grid(grid), stored, "pixels");
+}
+
+#[test]
+fn coin_is_one_picture() {
+    let (model, layout) = imported("coin.pth", None, Options::default());
+    assert_eq!((layout, model.inr.to_string(), model.latent_dim()), (Layout::Coin, "2-12x3-3".to_owned(), 0));
+    assert_eq!((model.values.low, model.values.high), (0.0, 1.0));
+    points("COIN", &model, "coin");
+    picture("COIN", &model, "coin");
+}
+
+#[test]
+fn coin_plus_plus_shifts_and_scales() {
+    for name in ["coinpp", "coinpp_gains"] {
+        let options = Options { omega: Some(50.0), ..Options::default() };
+        let (model, layout) = imported(&format!("{name}.pth"), Some(&format!("{name}_latents.pth")), options);
+        assert_eq!((layout, model.latents.len(), model.latent_dim()), (Layout::CoinPlusPlus, 3, 5));
+        points(name, &model, name);
+        picture(name, &model, name);
+    }
+}
+
+#[test]
+fn deepsdf_takes_latent_and_point_again() {
+    // Which layers take what again, and how their weights are stored.
+    for (name, skips) in [
+        ("deepsdf", [false, false, true, false]),
+        ("deepsdf_parametrized", [false, true, true, true]),
+        ("deepsdf_plain", [false, true, true, true]),
+    ] {
+        let (model, layout) = imported(&format!("{name}.pth"), Some("deepsdf_latents.pth"), Options::default());
+        assert_eq!((layout, model.inr.inputs, model.inr.outputs), (Layout::DeepSdf, 3, 1));
+        assert!(model.inr.hidden.iter().map(|h| h.skip).eq(skips), "{name}");
+        points(name, &model, name);
+    }
+    // Older files hold the latents one by one.
+    let (model, _) = imported("deepsdf.pth", Some("deepsdf_latents.pth"), Options::default());
+    for latents in ["deepsdf_latents_old.pth", "deepsdf_latents_list.pth"] {
+        assert_eq!(imported("deepsdf.pth", Some(latents), Options::default()).0.latents, model.latents);
+    }
+}
+
+#[test]
+fn functa_in_every_container() {
+    for name in ["functa", "functa_gains"] {
+        let latents = format!("{name}_latents.npz");
+        let (model, layout) = imported(&format!("{name}.npz"), Some(&latents), Options::default());
+        assert_eq!((layout, model.inr.to_string()), (Layout::Functa, "2-6x11-3".to_owned()));
+        points(name, &model, name);
+        picture(name, &model, name);
+    }
+    let plain = imported("functa.npz", Some("functa_latents.npz"), Options::default()).0;
+    for name in ["functa_pickled.npz", "functa_boxed.npz"] {
+        let (model, _) = imported(name, Some("functa_pickled_latents.npz"), Options::default());
+        assert_eq!((&model.hypernetwork, &model.inr), (&plain.hypernetwork, &plain.inr));
+        // Two tables: the rows bear their names. `test` comes before `train`.
+        assert_eq!(model.latents.names(), ["test.modulation/0", "train.modulation/0", "train.modulation/1"]);
+        assert_eq!(model.latents.get(1), plain.latents.get(0));
+    }
+    // Without modulations there is the latent from which fits start.
+    assert_eq!(imported("functa.npz", None, Options::default()).0.latents.values(), [0.0; 5]);
+}
+
+#[test]
+fn siren_pytorch_has_two_omegas() {
+    let (model, layout) = imported("siren_pytorch.pth", None, Options::default());
+    assert_eq!((layout, model.inr.to_string()), (Layout::SirenPytorch, "2-12x3-3".to_owned()));
+    points("siren-pytorch", &model, "siren_pytorch");
+    picture("siren-pytorch", &model, "siren_pytorch");
+}
+
+#[test]
+fn what_is_said_goes_before_the_layouts_own() {
+    let options = |omega, first_omega| Options { omega, first_omega, ..Options::default() };
+    let omegas = |name: &str, options: Options| {
+        let activations = imported(name, None, options).0.inr.hidden.iter().map(|h| h.activation).collect::<Vec<_>>();
+        activations.iter().map(|a| if let Activation::Sine { omega } = a { *omega } else { 0.0 }).collect::<Vec<_>>()
+    };
+    assert_eq!(omegas("coin.pth", options(Some(7.0), None)), [7.0, 7.0, 7.0]);
+    assert_eq!(omegas("coin.pth", options(Some(7.0), Some(9.0))), [9.0, 7.0, 7.0]);
+    assert_eq!(omegas("siren_pytorch.pth", options(Some(7.0), None)), [30.0, 7.0, 7.0]);
+
+    let coordinates = |name: &str, align| {
+        let (model, _) = imported(name, None, Options { align: Some(align), ..Options::default() });
+        (model.coordinates.align, model.coordinates.span)
+    };
+    assert_eq!(coordinates("siren.pth", Align::Corner), (Align::Corner, Span::EachAxis));
+    assert_eq!(coordinates("siren.pth", Align::Centre), (Align::Centre, Span::LongerSide));
+    assert_eq!(coordinates("coin.pth", Align::Corner), (Align::Corner, Span::Height));
+    assert_eq!(coordinates("coin.pth", Align::Centre), (Align::Centre, Span::Height));
+
+    // A sigmoid behind the last layer, as siren-pytorch's own example has it.
+    let points = Domain::Points { coordinates: &[0.1, -0.2, 0.7, 0.3], inputs: 2 };
+    let plain = common::oracle(&imported("coin.pth", None, Options::default()).0, &[], &points);
+    let options = Options { last: Some(Final::Sigmoid), ..Options::default() };
+    let bent = common::oracle(&imported("coin.pth", None, options).0, &[], &points);
+    assert!(plain.iter().zip(bent).all(|(u, y)| (1.0 / (1.0 + (-u).exp()) - y).abs() < 1e-12));
+}
+
+/// A state dict as a safetensors file.
+fn save(folder: &Path, name: &str, state: &StateDict) -> PathBuf {
+    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = (state.iter())
+        .map(|(k, t)| (k.clone(), t.shape.clone(), t.data.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .collect();
+    let views = (bytes.iter())
+        .map(|(k, shape, b)| (k.as_str(), TensorView::new(safetensors::Dtype::F32, shape.clone(), b).unwrap()));
+    let path = folder.join(name);
+    std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+    path
+}
+
+#[test]
+fn wrong_checkpoints_get_a_sentence_that_says_where() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |state: &StateDict, options: &Options, words: &[&str]| {
+        let path = save(dir.path(), "wrong.safetensors", state);
+        let error = import(&path, options).map(|_| ()).expect_err(&format!("{words:?}")).to_string();
+        println!("{error}");
+        for word in words.iter().chain(&["wrong.safetensors"]) {
+            assert!(error.contains(word), "'{error}' should speak of {word}");
+        }
+        assert!(!error.contains('\n') && error.len() < 400, "{error}");
+    };
+    let own = Options::default();
+    for name in ["coin.pth", "coinpp.pth", "deepsdf.pth", "functa.npz", "siren_pytorch.pth", "siren.pth", "hyper.pth"] {
+        let whole = read(&fixture(name)).unwrap();
+        let used: Vec<&String> = whole.keys().filter(|k| !k.contains("latent") || k.contains("to_mod")).collect();
+        for key in used.iter().filter(|k| !k.contains("lrs") && !k.contains("latents") && !k.contains("hypo")) {
+            // Without a tensor: an error. (Without both of a last layer's, what is left may be a smaller network.)
+            let mut state = whole.clone();
+            state.remove(*key);
+            refused(&state, &own, &[]);
+            // Cut by a row.
+            let mut state = whole.clone();
+            let tensor = state.get_mut(*key).unwrap();
+            if tensor.shape[0] > 1 {
+                tensor.shape[0] -= 1;
+                tensor.data.truncate(tensor.shape.iter().product());
+                refused(&state, &own, &[]);
+            }
+            let mut state = whole.clone();
+            state.get_mut(*key).unwrap().data[0] = f32::NAN;
+            refused(&state, &own, &["finite", key]);
+        }
+    }
+    let mut mixed = read(&fixture("coin.pth")).unwrap();
+    mixed.extend(read(&fixture("deepsdf.pth")).unwrap());
+    refused(&mixed, &own, &["coin", "deepsdf", "--layout"]);
+    let forced = Options { layout: Some(Layout::Coin), ..own.clone() };
+    assert_eq!(import(&save(dir.path(), "both.safetensors", &mixed), &forced).unwrap().layout, Layout::Coin);
+    refused(&read(&fixture("siren.pth")).unwrap(), &forced, &["last_layer.linear.weight", "missing"]);
+    refused(&read(&fixture("deepsdf_layer_norm.pth")).unwrap(), &own, &["bn0", "LayerNorm"]);
+    // What these codebases have besides, and cannot be read.
+    let with = |name: &str, key: &str| {
+        let mut state = read(&fixture(name)).unwrap();
+        state.insert(key.into(), Tensor { shape: vec![6], data: vec![0.0; 6] });
+        state
+    };
+    refused(&with("coinpp.pth", "modulation_net.bias"), &own, &["use_latent"]);
+    refused(&with("siren_pytorch.pth", "modulator.layers.0.0.bias"), &own, &["modulator.layers.0.0.bias", "SirenNet"]);
+    let film = "modulated_siren/modulated_siren_layer/fi_lm/shift";
+    refused(&with("functa.npz", film), &own, &[film, "single signal"]);
+    refused(&StateDict::from([("x".into(), Tensor { shape: vec![2], data: vec![0.0; 2] })]), &own, &["layout"]);
+
+    let latents = |checkpoint: &str, file: &str| {
+        let options = Options { latents: Some(fixture(file)), ..Options::default() };
+        import(&fixture(checkpoint), &options).unwrap_err().to_string()
+    };
+    let wrong = latents("deepsdf.pth", "coinpp_latents.pth");
+    assert!(wrong.contains("coinpp_latents.pth") && wrong.contains("4 entries") && wrong.contains("[3, 5]"), "{wrong}");
+    let useless = latents("coin.pth", "coinpp_latents.pth");
+    assert!(useless.contains("single INR"), "{useless}");
+    let names = Options { latents: Some(fixture("deepsdf_latents.pth")), names: Some(vec!["a".into()]), ..own };
+    let error = import(&fixture("deepsdf.pth"), &names).unwrap_err().to_string();
+    assert!(
+        error.contains("1 names") && error.contains("3 latents") && error.contains("deepsdf_latents.pth"),
+        "{error}"
+    );
+}
