@@ -29,7 +29,7 @@ struct Job {
     step: vec2<f32>,
     low: f32,
     inverse_range: f32,
-    // Fourier features: the first vec4 of B in the arena.
+    // Fourier features: the first vec4 of B among the parameters.
     frequencies: u32,
     pad: u32,
 }

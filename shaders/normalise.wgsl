@@ -14,7 +14,7 @@ struct Norm {
     // Where the features start in a latent's row, and how many they are.
     start: u32,
     count: u32,
-    // First vec4 of the weights in the arena; the biases follow, both padded to vec4s.
+    // First vec4 of the weights among the parameters; the biases follow, both padded to vec4s.
     weight: u32,
     bias: u32,
     // As in `include/activate.wgsl`, with its parameters; any other code: none.

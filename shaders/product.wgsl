@@ -8,17 +8,23 @@ struct Batch {
     // The first latent of this slice and one past the last.
     first: u32,
     end: u32,
-    // Numbers per latent in the source, vec4s per latent in the target.
-    source_stride: u32,
+    // Numbers per latent: of the latent itself and of its row of trunk outputs; vec4s per latent in the target.
+    latent_stride: u32,
+    row_stride: u32,
     target_stride: u32,
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
 }
 
 struct Map {
-    // First vec4 of W in the arena, vec4s per row, number of inputs.
+    // First vec4 of W on the page, vec4s per row, number of inputs, and how many of these stand in the row; entries of
+    // the latent follow.
     matrix: u32,
     length: u32,
     inputs: u32,
-    // Where the inputs start in a latent's row of the source (numbers), and the outputs in the target (vec4s).
+    previous: u32,
+    // Where the inputs start in the latent's row (numbers), and the outputs in the row or the target (vec4s).
     source: u32,
     destination: u32,
     // As in `include/activate.wgsl`, with its parameters; any other code: none.
@@ -29,9 +35,15 @@ struct Map {
 
 @group(0) @binding(0) var<uniform> batch: Batch;
 @group(0) @binding(1) var<storage, read> maps: array<Map>;
-@group(0) @binding(2) var<storage, read> parameters: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> source: array<f32>;
-@group(0) @binding(4) var<storage, read_write> destination: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> page: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> latents: array<f32>;
+//# if in_place
+// Trunk layers: none reads what another one of the same dispatch writes.
+@group(0) @binding(4) var<storage, read_write> rows: array<f32>;
+//# else
+@group(0) @binding(4) var<storage, read> rows: array<f32>;
+@group(0) @binding(5) var<storage, read_write> destination: array<vec4<f32>>;
+//# endif
 
 //# include "include/activate.wgsl"
 
@@ -53,12 +65,17 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let depth = min(CHUNK, map.inputs - k0);
         for (var i = t; i < depth * ${ latents }u; i += THREADS) {
             let row = min(latent + i % ${ latents }u, batch.end - 1u);
-            x[i] = source[row * batch.source_stride + map.source + k0 + i / ${ latents }u];
+            let k = k0 + i / ${ latents }u;
+            if (k < map.previous) {
+                x[i] = rows[row * batch.row_stride + map.source + k];
+            } else {
+                x[i] = latents[row * batch.latent_stride + k - map.previous];
+            }
         }
         workgroupBarrier();
         if (inside) {
             for (var k = 0u; k < depth; k++) {
-                let w = parameters[map.matrix + (k0 + k) * map.length + index];
+                let w = page[map.matrix + (k0 + k) * map.length + index];
 //# for b in range(latents)
                 y_${ b } = fma(w, vec4(x[k * ${ latents }u + ${ b }u]), y_${ b });
 //# endfor
@@ -67,12 +84,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         workgroupBarrier();
     }
     if (inside) {
-        let bias = parameters[map.matrix + map.inputs * map.length + index];
+        let bias = page[map.matrix + map.inputs * map.length + index];
 //# for b in range(latents)
         if (latent + ${ b }u < batch.end) {
             var y = y_${ b } + bias;
             if (map.activation < ${ no_activation }u) { y = activate(map.activation, y, map.a, map.b); }
+//# if in_place
+            let at = (latent + ${ b }u) * batch.row_stride + 4u * (map.destination + index);
+//# for c in range(4)
+            rows[at + ${ c }u] = y[${ c }];
+//# endfor
+//# else
             destination[(latent + ${ b }u) * batch.target_stride + map.destination + index] = y;
+//# endif
         }
 //# endfor
     }

@@ -127,7 +127,7 @@ fn random_model(rng: &mut ChaCha8Rng, activation: Activation) -> (Arc<Model>, us
     let choices: Vec<HeadChoice> = (0..=depth).map(|_| random_choice(rng)).collect();
     let mut model = family.build(inr, |l| choices[l]);
     let hyper = Arc::make_mut(&mut model.hypernetwork);
-    for trunk in &mut hyper.trunks {
+    for (t, trunk) in hyper.trunks.iter_mut().enumerate() {
         // Deeper trunks, other activations, normalisation, and none at all.
         if rng.random_ratio(1, 3) {
             let width = family.features;
@@ -141,6 +141,18 @@ fn random_model(rng: &mut ChaCha8Rng, activation: Activation) -> (Arc<Model>, us
                 let weight = (0..width).map(|_| rng.random_range(0.5..1.5)).collect();
                 layer.norm = Some(LayerNorm { weight, bias: vec![0.2; width] });
             }
+        }
+        // Trunks that start from another's features, and layers that take the latent again.
+        if t > 0 && rng.random_ratio(1, 3) {
+            trunk.from = Some(rng.random_range(0..t));
+        }
+        for (l, layer) in trunk.layers.iter_mut().enumerate() {
+            layer.skip = rng.random_ratio(1, 4);
+            let previous = if l == 0 && trunk.from.is_none() { 0 } else { family.features };
+            let whole = layer.skip || previous == 0;
+            layer.map.inputs = previous + if whole { family.latent_dim } else { 0 };
+            let numbers = layer.map.outputs * layer.map.inputs;
+            layer.map.weight = (0..numbers).map(|_| rng.random_range(-0.3..0.3)).collect();
         }
     }
     model.validate().unwrap();
@@ -241,6 +253,37 @@ fn generated_weights_equal_the_f64_twin() {
             let error = max_error(&theta, &exact);
             println!("{batch} latents on {}: theta {error:.1e}", engine.describe());
             assert!(error <= 1e-5);
+        }
+    }
+}
+
+#[test]
+fn heads_larger_than_one_binding() {
+    // SIREN's own hypernetwork: 52.4 million numbers, 210 MB, where WebGPU promises 128 MiB a binding.
+    let model = Arc::new(Model::random_hyper_siren(Inr::siren(2, 256, 4, 3, 30.0), 12, 256, false, 3, 17));
+    let z = model.latents.values();
+    let points = [0.25, -0.5, 0.75, 0.1, -1.0, 1.0];
+    let domain = Domain::Points { coordinates: &points, inputs: 2 };
+    let network = Network::oracle(&model);
+    let theta = network.materialise(3, &network.features(3, &z.iter().map(|&v| f64::from(v)).collect::<Vec<_>>()));
+    let mut exact = vec![f64::NAN; 27];
+    network.evaluate(&theta, &domain, &mut exact);
+    let bound = bound(&model, z, 3, &domain, &exact);
+    for engine in gpu_engines() {
+        let binding = engine.gpu().unwrap().largest_binding();
+        let field = engine.load(&model).unwrap();
+        let error = max_error(&field.generate(z).unwrap(), &theta);
+        println!("{}, bindings of {} MiB: theta {error:.1e}", engine.describe(), binding >> 20);
+        assert!(error <= 1e-5);
+        let (got, _) = field.evaluate(z, &domain, Strategy::Auto).unwrap();
+        assert!(max_error(&got, &exact) <= bound);
+        // A fused kernel can read one binding only.
+        let fused = field.evaluate(z, &domain, Strategy::Fused);
+        if field.gpu().unwrap().fusible() {
+            assert!(max_error(&fused.unwrap().0, &exact) <= bound);
+        } else {
+            assert!(model.bytes() as u64 > binding);
+            assert!(fused.unwrap_err().to_string().contains("--strategy materialized"));
         }
     }
 }

@@ -1,5 +1,5 @@
 // fill: the weights of outputs 4 r .. 4 r + 3 for input k, from whichever kinds of source this model has.
-//# if "shared" in kinds or "linear" in kinds or "low-rank" in kinds or encoding == "fourier"
+//# if "shared" in kinds or "low-rank" in kinds or encoding == "fourier"
 @group(0) @binding(2) var<storage, read> parameters: array<vec4<f32>>;
 //# endif
 //# if "materialised" in kinds or "low-rank" in kinds

@@ -7,7 +7,7 @@
 struct Tensor {
     // 0 materialised, 1 shared, 2 linear head, 3 low-rank head, 4 a constant.
     kind: u32,
-    // First vec4: in the latent's row of `generated`, or in the arena of parameters; of a constant, its bits.
+    // First vec4: in the latent's row of `generated`, or among the parameters; of a constant, its bits.
     base: u32,
     // Length of the tensor in vec4s.
     length: u32,

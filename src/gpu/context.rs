@@ -239,6 +239,12 @@ impl Context {
         is_software(&self.adapter.get_info())
     }
 
+    /// Most bytes that a kernel can be given in one piece.
+    pub fn largest_binding(&self) -> u64 {
+        let limits = self.device.limits();
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+    }
+
     /// Highest marks of the engine's allocations so far.
     pub fn memory(&self) -> Memory {
         self.ledger.read()
@@ -277,7 +283,7 @@ impl Context {
             return Err(GpuError::Limit(format!(
                 "{label} needs {} MiB in one piece, this adapter allows {} MiB; render smaller or fewer pictures at a time, or use --device cpu",
                 size >> 20,
-                limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) >> 20
+                self.largest_binding() >> 20
             ))
             .into());
         }

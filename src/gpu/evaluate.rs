@@ -187,8 +187,7 @@ impl Field {
         let tiles = count(domain.len().div_ceil(spec.tile.points_per_group))?;
         let total = count(tiles as usize * latents.len())?;
         let mut job = Job { tiles, first_latent: count(latents.start)?, points: count(domain.len())?, ..Job::zeroed() };
-        (job.theta_stride, job.feature_stride, job.frequencies) =
-            (plan.stride, layout.feature_stride, layout.frequencies);
+        (job.theta_stride, job.feature_stride, job.frequencies) = (plan.stride, layout.row_stride, layout.frequencies);
         (job.low, job.inverse_range) = (self.model.values.low, 1.0 / (self.model.values.high - self.model.values.low));
         if let Domain::Grid(grid) = domain {
             (job.width, job.height, job.swap_axes) = (grid.width, grid.height, u32::from(grid.order == Order::Yx));
@@ -216,15 +215,14 @@ impl Field {
         };
         let uniform = ctx.uniform("evaluation", &[job])?;
         let mut bound = vec![(0, uniform.binding()), (1, table.binding()), (6, output)];
-        if spec.uses(Kind::Shared) || spec.uses(Kind::Linear) || spec.uses(Kind::LowRank) || spec.encoding == "fourier"
-        {
-            bound.push((2, self.arena.binding()));
+        if spec.uses(Kind::Shared) || spec.uses(Kind::LowRank) || spec.encoding == "fourier" {
+            bound.push((2, self.parameters.binding()));
         }
         if let (Some(generated), true) = (&codes.generated, spec.uses(Kind::Materialised) || spec.uses(Kind::LowRank)) {
             bound.push((3, generated.binding()));
         }
-        if let (Some(features), true) = (&codes.features, spec.uses(Kind::Linear)) {
-            bound.push((4, features.binding()));
+        if let (Some(features), [heads], true) = (&codes.features, &self.pages[..], spec.uses(Kind::Linear)) {
+            bound.extend([(4, features.binding()), (7, heads.binding())]);
         }
         if let Some(points) = &points {
             bound.push((5, points.binding()));

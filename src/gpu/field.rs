@@ -15,7 +15,10 @@ pub struct Field {
     pub(super) ctx: Arc<Context>,
     pub(super) model: Arc<Model>,
     pub(super) layout: Layout,
-    pub(super) arena: Buffer,
+    /// What evaluation reads of the model.
+    pub(super) parameters: Buffer,
+    /// Trunks and heads, in as many bindings as they need.
+    pub(super) pages: Vec<Buffer>,
     pub(super) materialised_layers: Buffer,
     pub(super) fused_layers: Buffer,
 }
@@ -26,7 +29,7 @@ pub struct Codes {
     /// Number of latents.
     pub batch: usize,
     pub(super) fused: bool,
-    /// Rows of `feature_stride` numbers; None where nothing is generated.
+    /// Rows of `row_stride` numbers; None where nothing is generated.
     pub(super) features: Option<Buffer>,
     /// Rows of the plan's `stride` vec4s: all of theta if materialised; vectors and factors only if fused.
     pub(super) generated: Option<Buffer>,
@@ -40,10 +43,12 @@ impl Field {
     /// # Errors
     /// Where it does not fit the adapter's limits or memory.
     pub fn new(ctx: &Arc<Context>, model: &Arc<Model>) -> Result<Self> {
-        let (layout, arena) = Layout::new(model)?;
+        let (layout, numbers) = Layout::new(model, ctx.largest_binding())?;
         let table = |layers: &[Layer]| ctx.uniform("layers", layers);
+        let upload = |data: &Vec<f32>| ctx.upload("the model's parameters", data, Use::Model);
         Ok(Self {
-            arena: ctx.upload("the model's parameters", &arena, Use::Model)?,
+            parameters: upload(&numbers.parameters)?,
+            pages: numbers.pages.iter().map(upload).collect::<Result<_>>()?,
             materialised_layers: table(&layout.materialised.layers)?,
             fused_layers: table(&layout.fused.layers)?,
             layout,
@@ -60,9 +65,14 @@ impl Field {
     /// Runs trunks and, unless `fused`, heads for a batch of latents (`z`: `batch x latent_dim`).
     ///
     /// # Errors
-    /// Where theta does not fit one buffer, or the device fails.
+    /// Where theta does not fit one buffer, the heads are to be fused but fill several, or the device fails.
     pub fn prepare(&self, z: &[f32], batch: usize, fused: bool) -> Result<Codes> {
         generate::prepare(self, z, batch, fused)
+    }
+
+    /// Whether the heads can be fused here: linear ones that fill more than one binding cannot.
+    pub fn fusible(&self) -> bool {
+        self.layout.fusible()
     }
 
     /// The most latents whose theta fits `bytes`.

@@ -5,9 +5,10 @@
 use bytemuck::{Pod, Zeroable};
 use serde::Serialize;
 
+use super::GpuError;
 use super::evaluate::SLICE;
 use super::field::{Codes, Field};
-use super::layout::{ActivationCode, Fill, Kind, Map, NO_ACTIVATION, Norm, Pass, Plan, Stage};
+use super::layout::{ActivationCode, Fill, Kind, Map, NO_ACTIVATION, Norm, Placed, Plan};
 use super::memory::{Buffer, Use};
 use super::timing::Stopwatch;
 use crate::Result;
@@ -26,8 +27,10 @@ const LATENTS: u32 = 8;
 struct Batch {
     first: u32,
     end: u32,
-    source_stride: u32,
+    latent_stride: u32,
+    row_stride: u32,
     target_stride: u32,
+    pad: [u32; 3],
 }
 
 /// The template values of `product.wgsl` and `normalise.wgsl`.
@@ -35,6 +38,8 @@ struct Batch {
 pub(super) struct ProductSpec {
     latents: u32,
     chunk: usize,
+    /// Whether the outputs go to the rows that the inputs come from.
+    in_place: bool,
     activations: Vec<ActivationCode>,
     no_activation: u32,
     epsilon: f64,
@@ -42,9 +47,9 @@ pub(super) struct ProductSpec {
 
 impl ProductSpec {
     /// For one latent or for many, with the activations that the trunks have.
-    pub(super) fn new(many: bool, activations: Vec<ActivationCode>) -> Self {
+    pub(super) fn new(many: bool, in_place: bool, activations: Vec<ActivationCode>) -> Self {
         let latents = if many { LATENTS } else { 1 };
-        Self { latents, chunk: CHUNK, activations, no_activation: NO_ACTIVATION, epsilon: NORM_EPSILON }
+        Self { latents, chunk: CHUNK, in_place, activations, no_activation: NO_ACTIVATION, epsilon: NORM_EPSILON }
     }
 }
 
@@ -70,25 +75,29 @@ pub(super) fn prepare(field: &Field, z: &[f32], batch: usize, fused: bool) -> Re
     if layout.materialised.maps.is_empty() || batch == 0 {
         return Ok(codes);
     }
+    if fused && !field.fusible() {
+        let message = format!(
+            "the heads fill {} bindings of this adapter ({} MiB each), of which a fused kernel can read one; use --strategy materialized",
+            field.pages.len(),
+            ctx.largest_binding() >> 20
+        );
+        return Err(GpuError::Limit(message).into());
+    }
     let plan = field.plan(fused).0;
     let latents = ctx.upload("latents", z, Use::Features)?;
-    let rows = |label, stride: u32| {
-        ctx.buffer(label, batch as u64 * u64::from(stride) * 4, wgpu::BufferUsages::STORAGE, Use::Features)
-    };
-    let features = if layout.identity.is_empty() {
-        rows("features", layout.feature_stride)?
+    let row = layout.row_stride as usize;
+    let rows = if layout.identity.is_empty() {
+        ctx.buffer("features", (batch * row * 4) as u64, wgpu::BufferUsages::STORAGE, Use::Features)?
     } else {
         // Trunks without layers: their features are the latent itself, which no kernel writes.
-        let mut initial = vec![0.0_f32; batch * layout.feature_stride as usize];
-        for (row, z) in initial.chunks_exact_mut(layout.feature_stride as usize).zip(z.chunks_exact(dim)) {
+        let mut initial = vec![0.0_f32; batch * row];
+        for (row, z) in initial.chunks_exact_mut(row).zip(z.chunks_exact(dim)) {
             for &offset in &layout.identity {
                 row[offset..][..dim].copy_from_slice(z);
             }
         }
         ctx.upload("features", &initial, Use::Features)?
     };
-    let hidden: Vec<Buffer> =
-        layout.hidden_strides.iter().map(|&stride| rows("trunk layer", stride)).collect::<Result<_>>()?;
     let (bytes, usage) =
         (batch as u64 * u64::from(plan.stride) * 16, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC);
     let generated = match plan.stride {
@@ -96,34 +105,25 @@ pub(super) fn prepare(field: &Field, z: &[f32], batch: usize, fused: bool) -> Re
         _ if fused => Some(ctx.buffer("the generated vectors and factors", bytes, usage, Use::Features)?),
         _ => Some(ctx.buffer("the generated weights", bytes, usage, Use::Theta)?),
     };
-    let activations =
-        field.model.hypernetwork.trunks.iter().flat_map(|t| &t.layers).filter_map(|l| l.activation.as_ref());
     let mut work = Work {
         field,
         stopwatch: Stopwatch::new(ctx)?,
-        spec: ProductSpec::new(batch > 1, ActivationCode::list(activations)),
+        latents: &latents,
+        rows: &rows,
         batch,
         timings: &mut codes.timings,
     };
-    let buffer = |stage: Stage| match stage {
-        Stage::Latents => Some((&latents, layout.latent_stride)),
-        Stage::Hidden(l) => Some((&hidden[l], layout.hidden_strides[l])),
-        Stage::Features => Some((&features, layout.feature_stride)),
-        Stage::Generated => generated.as_ref().map(|g| (g, plan.stride * 4)),
-    };
-    let heads = Pass { from: Stage::Features, to: Stage::Generated, maps: plan.maps.clone(), norms: Vec::new() };
-    for pass in layout.trunk_passes.iter().chain([&heads]) {
-        // Only the heads' pass can have nowhere to go: fused weights alone generate nothing beforehand.
-        if let (Some(from), Some(to)) = (buffer(pass.from), buffer(pass.to)) {
-            work.product(&pass.maps, from, to)?;
-            work.normalise(&pass.norms, to)?;
-        }
+    for pass in &layout.trunk_passes {
+        work.product(&pass.maps, None)?;
+        work.normalise(&pass.norms)?;
     }
+    // Fused weights alone generate nothing beforehand.
     if let Some(generated) = &generated {
+        work.product(&plan.maps, Some((generated, plan.stride)))?;
         work.materialise(plan, generated)?;
     }
     work.timings.clock = work.stopwatch.clock();
-    (codes.features, codes.generated) = (Some(features), generated);
+    (codes.features, codes.generated) = (Some(rows), generated);
     Ok(codes)
 }
 
@@ -131,42 +131,62 @@ pub(super) fn prepare(field: &Field, z: &[f32], batch: usize, fused: bool) -> Re
 struct Work<'a> {
     field: &'a Field,
     stopwatch: Stopwatch,
-    spec: ProductSpec,
+    latents: &'a Buffer,
+    /// Features and the trunks' other outputs.
+    rows: &'a Buffer,
     batch: usize,
     timings: &'a mut Timings,
 }
 
 impl Work<'_> {
-    /// Computes `maps` for every latent.
-    fn product(&mut self, maps: &[Map], from: (&Buffer, u32), to: (&Buffer, u32)) -> Result<()> {
-        let ctx = &self.field.ctx;
-        let Some(widest) = maps.iter().map(|m| m.length).max() else { return Ok(()) };
-        let pipeline = ctx.pipeline("product.wgsl", &self.spec)?;
-        let table = ctx.upload("product maps", maps, Use::Other)?;
+    fn spec(&self, in_place: bool) -> ProductSpec {
+        let layers = self.field.model.hypernetwork.trunks.iter().flat_map(|t| &t.layers);
+        let activations = ActivationCode::list(layers.filter_map(|l| l.activation.as_ref()));
+        ProductSpec::new(self.batch > 1, in_place, activations)
+    }
+
+    /// Computes maps for every latent: into the rows, or into a buffer of so many vec4s a latent. Each page of the
+    /// model is a dispatch of its own.
+    fn product(&mut self, maps: &[Placed], target: Option<(&Buffer, u32)>) -> Result<()> {
+        let (ctx, layout) = (&self.field.ctx, &self.field.layout);
+        let spec = self.spec(target.is_none());
         let uniform = ctx.uniform("product batch", &[Batch::zeroed()])?;
-        let bound = [uniform.binding(), table.binding(), self.field.arena.binding(), from.0.binding(), to.0.binding()];
-        let bind_group = ctx.bind_group("product", &pipeline, bound.into_iter().enumerate());
-        let macs: f64 = maps.iter().map(|m| f64::from(m.inputs) * f64::from(m.length) * 4.0).sum();
-        let (maps, per_group) = (count(maps.len()), self.spec.latents);
-        self.slices(macs, per_group, |first, end, pass| {
-            let batch = Batch { first, end, source_stride: from.1, target_stride: to.1 / 4 };
-            ctx.queue().write_buffer(uniform.raw(), 0, bytemuck::bytes_of(&batch));
-            pass.set_pipeline(&pipeline);
-            pass.set_bind_group(0, &bind_group, &[]);
-            pass.dispatch_workgroups(widest.div_ceil(THREADS), (end - first).div_ceil(per_group), maps);
-        })
+        for (page, parameters) in self.field.pages.iter().enumerate() {
+            let maps: Vec<Map> = maps.iter().filter(|p| p.page == page).map(|p| p.map).collect();
+            let Some(widest) = maps.iter().map(|m| m.length).max() else { continue };
+            let pipeline = ctx.pipeline("product.wgsl", &spec)?;
+            let table = ctx.upload("product maps", &maps, Use::Other)?;
+            let bound = [&uniform, &table, parameters, self.latents, self.rows].into_iter().chain(target.map(|t| t.0));
+            let bind_group = ctx.bind_group("product", &pipeline, bound.map(Buffer::binding).enumerate());
+            let macs: f64 = maps.iter().map(|m| f64::from(m.inputs) * f64::from(m.length) * 4.0).sum();
+            let (maps, per_group) = (count(maps.len()), spec.latents);
+            let strides = Batch {
+                latent_stride: layout.latent_stride,
+                row_stride: layout.row_stride,
+                target_stride: target.map_or(0, |t| t.1),
+                ..Batch::zeroed()
+            };
+            self.slices(macs, per_group, |first, end, pass| {
+                ctx.queue().write_buffer(uniform.raw(), 0, bytemuck::bytes_of(&Batch { first, end, ..strides }));
+                pass.set_pipeline(&pipeline);
+                pass.set_bind_group(0, &bind_group, &[]);
+                pass.dispatch_workgroups(widest.div_ceil(THREADS), (end - first).div_ceil(per_group), maps);
+            })?;
+        }
+        Ok(())
     }
 
     /// Normalises and activates rows of features in place.
-    fn normalise(&mut self, norms: &[Norm], (rows, stride): (&Buffer, u32)) -> Result<()> {
+    fn normalise(&mut self, norms: &[Norm]) -> Result<()> {
         if norms.is_empty() {
             return Ok(());
         }
         let ctx = &self.field.ctx;
-        let pipeline = ctx.pipeline("normalise.wgsl", &self.spec)?;
+        let stride = self.field.layout.row_stride;
+        let pipeline = ctx.pipeline("normalise.wgsl", &self.spec(true))?;
         let table = ctx.upload("norms", norms, Use::Other)?;
         let uniform = ctx.uniform("norm batch", &[[0_u32; 4]])?;
-        let bound = [uniform.binding(), table.binding(), self.field.arena.binding(), rows.binding()];
+        let bound = [&uniform, &table, &self.field.parameters, self.rows].map(Buffer::binding);
         let bind_group = ctx.bind_group("normalise", &pipeline, bound.into_iter().enumerate());
         let macs: f64 = norms.iter().map(|n| 4.0 * f64::from(n.count)).sum();
         let norms = count(norms.len());
@@ -185,7 +205,7 @@ impl Work<'_> {
         let pipeline = ctx.pipeline("materialise.wgsl", &MaterialiseSpec::new())?;
         let table = ctx.upload("matrices to write", &plan.fills, Use::Other)?;
         let uniform = ctx.uniform("materialise batch", &[[0_u32; 4]])?;
-        let bound = [uniform.binding(), table.binding(), self.field.arena.binding(), generated.binding()];
+        let bound = [uniform.binding(), table.binding(), self.field.parameters.binding(), generated.binding()];
         let bind_group = ctx.bind_group("materialise", &pipeline, bound.into_iter().enumerate());
         let macs = |f: &Fill| f64::from(f.tensor.length) * 4.0 * f64::from(4 * f.tensor.feature_count + 2);
         let fills = count(plan.fills.len());

@@ -1,4 +1,5 @@
-//! How a model lies in GPU memory: one arena of parameters, and tables that say where everything is.
+//! How a model lies in GPU memory: the parameters that evaluation reads in one binding, the maps that generation reads
+//! in as many as they need, and tables that say where everything is.
 //! The structs mirror `shaders/include/layers.wgsl`, `product.wgsl`, `normalise.wgsl` and `materialise.wgsl`.
 
 use bytemuck::{Pod, Zeroable};
@@ -117,13 +118,14 @@ impl Layer {
     }
 }
 
-/// One affine map of a product pass.
+/// One affine map of a product pass, or the rows of one that lie on one page.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub(super) struct Map {
     pub matrix: u32,
     pub length: u32,
     pub inputs: u32,
+    pub previous: u32,
     pub source: u32,
     pub destination: u32,
     pub activation: u32,
@@ -154,25 +156,17 @@ pub(super) struct Fill {
     pad: u32,
 }
 
-/// A buffer of a batch on its way from latents to generated numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// The latents themselves.
-    Latents,
-    /// Outputs of trunk layer i where more layers follow.
-    Hidden(usize),
-    /// Outputs of the trunks.
-    Features,
-    /// What the heads generate before the INR is evaluated.
-    Generated,
+/// A map and the page its matrix lies on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    pub page: usize,
+    pub map: Map,
 }
 
-/// Maps that one dispatch computes, all from one buffer to another, and the normalisations that follow.
-#[derive(Clone, Debug)]
+/// Trunk layers that one dispatch computes, and the normalisations that follow.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pass {
-    pub from: Stage,
-    pub to: Stage,
-    pub maps: Vec<Map>,
+    pub maps: Vec<Placed>,
     pub norms: Vec<Norm>,
 }
 
@@ -181,7 +175,7 @@ pub(super) struct Pass {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Plan {
     pub layers: Vec<Layer>,
-    pub maps: Vec<Map>,
+    pub maps: Vec<Placed>,
     pub fills: Vec<Fill>,
     /// vec4s per latent of what is generated beforehand.
     pub stride: u32,
@@ -194,12 +188,14 @@ impl Plan {
         Kind::ALL.into_iter().filter(|&k| uses(k)).collect()
     }
 
-    /// Appends a generated tensor; returns its place.
-    fn generate(&mut self, map: &Map) -> u32 {
-        let destination = self.stride;
-        self.maps.push(Map { destination, ..*map });
-        self.stride += map.length;
-        destination
+    /// Appends a generated tensor, of which each part knows its place; returns the tensor's.
+    fn generate(&mut self, parts: &[Placed]) -> u32 {
+        let first = self.stride;
+        for &Placed { page, map } in parts {
+            self.maps.push(Placed { page, map: Map { destination: first + map.destination, ..map } });
+            self.stride += map.length;
+        }
+        first
     }
 }
 
@@ -208,52 +204,110 @@ impl Plan {
 pub(super) struct Layout {
     pub materialised: Plan,
     pub fused: Plan,
-    /// The trunks, in order.
+    /// The trunks' layers, those whose inputs are ready together in one pass.
     pub trunk_passes: Vec<Pass>,
-    /// Numbers per latent: of the latent, of each hidden stage, of the features.
+    /// Numbers per latent: of the latent, and of its row: all features, then the outputs of the trunks' other layers.
     pub latent_stride: u32,
-    pub hidden_strides: Vec<u32>,
-    pub feature_stride: u32,
-    /// Where in a row of features the latent itself stands, for trunks without layers.
+    pub row_stride: u32,
+    /// Where in a row the latent itself stands, for trunks without layers.
     pub identity: Vec<usize>,
     /// The first vec4 of the encoding's frequencies.
     pub frequencies: u32,
 }
 
-/// The arena while it is being filled.
-#[derive(Default)]
-struct Arena(Vec<f32>);
+/// A model's numbers, as they lie in GPU memory.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    /// What evaluation reads: shared tensors, bases of low-rank ones, frequencies; and what normalisation does.
+    pub parameters: Vec<f32>,
+    /// Trunks and heads, in pages of at most one binding.
+    pub pages: Vec<Vec<f32>>,
+}
+
+/// The numbers while they are being laid out.
+struct Arena {
+    numbers: Numbers,
+    /// Most vec4s of a page.
+    capacity: usize,
+}
+
+/// Appends `columns` rows of `rows` numbers, each padded to vec4s: element (r, k) is `at(r, k)`. Returns the first
+/// vec4 and the vec4s per row.
+fn push(target: &mut Vec<f32>, rows: usize, columns: usize, at: impl Fn(usize, usize) -> f32) -> Result<(u32, u32)> {
+    let base = target.len() / 4;
+    let padded = rows.next_multiple_of(4);
+    target.reserve(padded * columns);
+    for k in 0..columns {
+        target.extend((0..rows).map(|r| at(r, k)));
+        target.resize(target.len().next_multiple_of(4), 0.0);
+    }
+    Ok((index(base)?, index(padded / 4)?))
+}
 
 impl Arena {
-    /// Appends `columns` rows of `rows` numbers, each padded to vec4s: element (r, k) is `at(r, k)`. Returns the
-    /// first vec4 and the vec4s per row.
+    /// Appends to what evaluation reads; see [`push`].
     fn push(&mut self, rows: usize, columns: usize, at: impl Fn(usize, usize) -> f32) -> Result<(u32, u32)> {
-        let base = self.0.len() / 4;
-        let padded = rows.next_multiple_of(4);
-        self.0.reserve(padded * columns);
-        for k in 0..columns {
-            self.0.extend((0..rows).map(|r| at(r, k)));
-            self.0.resize(self.0.len().next_multiple_of(4), 0.0);
-        }
-        Ok((index(base)?, index(padded / 4)?))
+        push(&mut self.numbers.parameters, rows, columns, at)
+    }
+
+    /// The last page and how many vec4s still fit it.
+    fn page(&self) -> (usize, usize) {
+        let used = self.numbers.pages.last().map_or(self.capacity, |p| p.len() / 4);
+        (self.numbers.pages.len(), self.capacity - used)
     }
 
     /// Appends an affine map onto `numbers` numbers, of which number i is row `element(i)` of the map, times its
-    /// factor (None: padding, 0). The map's bias is the last row.
+    /// factor (None: padding, 0). The map's bias is the last row. Where a page ends, the map's rows go on on the next;
+    /// the parts' destinations count from the tensor's start.
     fn push_map(
         &mut self,
         map: &Dense<f32>,
+        source: u32,
         numbers: usize,
         element: impl Fn(usize) -> Option<(usize, f32)>,
-    ) -> Result<Map> {
-        let at = |i: usize, j: usize| {
-            element(i).map_or(0.0, |(e, factor)| {
-                factor * if j < map.inputs { map.weight[e * map.inputs + j] } else { map.bias[e] }
-            })
-        };
-        let (matrix, length) = self.push(numbers, map.inputs + 1, at)?;
+    ) -> Result<Vec<Placed>> {
+        let (rows, length) = (map.inputs + 1, numbers.div_ceil(4));
         let inputs = index(map.inputs)?;
-        Ok(Map { matrix, length, inputs, source: 0, destination: 0, activation: NO_ACTIVATION, parameters: [0.0; 2] })
+        let mut parts = Vec::new();
+        let mut done = 0;
+        while done < length {
+            let (mut pages, room) = self.page();
+            let mut fits = room / rows;
+            // A page's last few vec4s are left: many small parts would be many small dispatches.
+            if fits < (length - done).min(64) {
+                self.numbers.pages.push(Vec::new());
+                (pages, fits) = (pages + 1, self.capacity / rows);
+            }
+            if fits == 0 {
+                let (needed, bytes) = (rows * 16, self.capacity * 16);
+                let message = format!(
+                    "a map of {} inputs needs {needed} bytes in one binding, this adapter allows {bytes}; use --device cpu",
+                    map.inputs
+                );
+                return Err(GpuError::Limit(message).into());
+            }
+            let part = fits.min(length - done);
+            let at = |i: usize, j: usize| {
+                element(4 * done + i).map_or(0.0, |(e, factor)| {
+                    factor * if j < map.inputs { map.weight[e * map.inputs + j] } else { map.bias[e] }
+                })
+            };
+            let (matrix, length) =
+                push(&mut self.numbers.pages[pages - 1], (4 * part).min(numbers - 4 * done), rows, at)?;
+            let map = Map {
+                matrix,
+                length,
+                inputs,
+                previous: inputs,
+                source,
+                destination: index(done)?,
+                activation: NO_ACTIVATION,
+                parameters: [0.0; 2],
+            };
+            parts.push(Placed { page: pages - 1, map });
+            done += part;
+        }
+        Ok(parts)
     }
 }
 
@@ -272,10 +326,14 @@ fn by_input(outputs: usize, inputs: usize, i: usize) -> Option<usize> {
 }
 
 impl Layout {
-    /// Lays out a model; returns the tables and the arena's numbers.
-    pub(super) fn new(model: &Model) -> Result<(Self, Vec<f32>)> {
+    /// Lays out a model for bindings of at most `binding` bytes; returns the tables and the numbers.
+    ///
+    /// # Errors
+    /// Where an address leaves 32 bits, or what must lie in one binding does not fit.
+    pub(super) fn new(model: &Model, binding: u64) -> Result<(Self, Numbers)> {
         let mut layout = Self { latent_stride: index(model.latent_dim().max(1))?, ..Self::default() };
-        let mut arena = Arena::default();
+        let capacity = usize::try_from(binding / 16).unwrap_or(usize::MAX);
+        let mut arena = Arena { numbers: Numbers::default(), capacity };
         if let Encoding::Fourier { features, frequencies } = &model.inr.encoding {
             let inputs = model.inr.inputs;
             layout.frequencies = arena.push(inputs, *features, |d, f| frequencies[f * inputs + d])?.0;
@@ -284,41 +342,46 @@ impl Layout {
         for (head, shape) in model.hypernetwork.heads.iter().zip(model.inr.layers()) {
             layout.push_head(head, &shape, &offsets, &mut arena)?;
         }
-        Ok((layout, arena.0))
+        Ok((layout, arena.numbers))
+    }
+
+    /// A place of `numbers` numbers in a latent's row.
+    fn place(&mut self, numbers: usize) -> Result<u32> {
+        let place = self.row_stride;
+        self.row_stride += index(numbers.next_multiple_of(4))?;
+        Ok(place)
     }
 
     /// Returns where each trunk's features start in a latent's row.
     fn push_trunks(&mut self, model: &Model, arena: &mut Arena) -> Result<Vec<u32>> {
-        let mut offsets = Vec::new();
-        let mut depth = 0;
-        for trunk in &model.hypernetwork.trunks {
-            offsets.push(self.feature_stride);
-            if trunk.layers.is_empty() {
-                self.identity.push(self.feature_stride as usize);
+        let hyper = &model.hypernetwork;
+        let widths = hyper.feature_widths();
+        let mut offsets: Vec<u32> = Vec::new();
+        for (trunk, &width) in hyper.trunks.iter().zip(&widths) {
+            offsets.push(match trunk.from {
+                Some(from) if trunk.layers.is_empty() => offsets[from],
+                _ => self.place(width)?,
+            });
+            if trunk.layers.is_empty() && trunk.from.is_none() {
+                self.identity.extend(offsets.last().map(|&o| o as usize));
             }
-            self.feature_stride += index(trunk.features(model.latent_dim()).next_multiple_of(4))?;
-            depth = depth.max(trunk.layers.len());
         }
-        // Where each trunk's inputs lie in the stage before.
-        let mut sources = vec![0; offsets.len()];
-        let mut from = Stage::Latents;
-        for l in 0..depth {
-            let empty = |to| Pass { from, to, maps: Vec::new(), norms: Vec::new() };
-            let (mut hidden, mut last) = (empty(Stage::Hidden(l)), empty(Stage::Features));
-            let mut stride = 0;
-            for (t, trunk) in model.hypernetwork.trunks.iter().enumerate() {
-                let Some(layer) = trunk.layers.get(l) else { continue };
-                if l + 1 == trunk.layers.len() {
-                    push_trunk_layer(arena, layer, sources[t], offsets[t], &mut last)?;
-                } else {
-                    push_trunk_layer(arena, layer, sources[t], stride, &mut hidden)?;
-                    sources[t] = stride;
-                    stride += index(layer.map.outputs.next_multiple_of(4))?;
+        // How many passes it takes until each trunk's features are there.
+        let mut ready: Vec<usize> = Vec::new();
+        for (t, trunk) in hyper.trunks.iter().enumerate() {
+            let mut pass = trunk.from.map_or(0, |f| ready[f]);
+            let mut source = trunk.from.map_or(0, |f| offsets[f]);
+            for (l, (layer, (previous, _))) in trunk.layers.iter().zip(hyper.trunk_inputs(t, &widths)).enumerate() {
+                let last = l + 1 == trunk.layers.len();
+                let destination = if last { offsets[t] } else { self.place(layer.map.outputs)? };
+                if self.trunk_passes.len() == pass {
+                    self.trunk_passes.push(Pass::default());
                 }
+                push_trunk_layer(arena, layer, index(previous)?, source, destination, &mut self.trunk_passes[pass])?;
+                source = destination;
+                pass += 1;
             }
-            self.hidden_strides.push(stride);
-            self.trunk_passes.extend([hidden, last].into_iter().filter(|p| !p.maps.is_empty()));
-            from = Stage::Hidden(l);
+            ready.push(pass);
         }
         Ok(offsets)
     }
@@ -379,16 +442,12 @@ impl Layout {
         arena: &mut Arena,
     ) -> Result<(Tensor, Tensor)> {
         let numbers = shape.outputs.next_multiple_of(4);
-        let mut map = arena.push_map(&g.map, numbers, |i| (i < shape.outputs).then_some((i, factor)))?;
-        map.source = offsets[g.trunk];
-        let tensor = |base| Tensor {
-            kind: Kind::Materialised as u32,
-            base,
-            length: map.length,
-            rows4: map.length,
-            ..Tensor::default()
-        };
-        Ok((tensor(self.materialised.generate(&map)), tensor(self.fused.generate(&map))))
+        let element = |i| (i < shape.outputs).then_some((i, factor));
+        let parts = arena.push_map(&g.map, offsets[g.trunk], numbers, element)?;
+        let length = index(numbers / 4)?;
+        let tensor =
+            |base| Tensor { kind: Kind::Materialised as u32, base, length, rows4: length, ..Tensor::default() };
+        Ok((tensor(self.materialised.generate(&parts)), tensor(self.fused.generate(&parts))))
     }
 
     /// A fully generated matrix: written beforehand, or filled from the features.
@@ -401,16 +460,16 @@ impl Layout {
     ) -> Result<(Tensor, Tensor)> {
         let numbers = shape.inputs * shape.outputs.next_multiple_of(4);
         let element = |i| by_input(shape.outputs, shape.inputs, i).map(|e| (e, 1.0));
-        let mut map = arena.push_map(&g.map, numbers, element)?;
-        map.source = offsets[g.trunk];
-        let rows4 = index(shape.outputs.div_ceil(4))?;
-        let base = self.materialised.generate(&map);
-        let written = Tensor { kind: Kind::Materialised as u32, base, length: map.length, rows4, ..Tensor::default() };
+        let parts = arena.push_map(&g.map, offsets[g.trunk], numbers, element)?;
+        let (length, rows4) = (index(numbers / 4)?, index(shape.outputs.div_ceil(4))?);
+        let base = self.materialised.generate(&parts);
+        let written = Tensor { kind: Kind::Materialised as u32, base, length, rows4, ..Tensor::default() };
+        // Fused evaluation binds one page: see `Layout::fusible`.
         let fused = Tensor {
             kind: Kind::Linear as u32,
-            base: map.matrix,
-            features: map.source,
-            feature_count: map.inputs,
+            base: parts.first().map_or(0, |p| p.map.matrix),
+            features: offsets[g.trunk],
+            feature_count: index(g.map.inputs)?,
             ..written
         };
         Ok((written, fused))
@@ -438,8 +497,8 @@ impl Layout {
             let (k, q) = ((i - u_numbers) / padded_rank, (i - u_numbers) % padded_rank);
             (q < rank).then_some((outputs * rank + q * inputs + k, 1.0))
         };
-        let mut map = arena.push_map(&h.factors.map, u_numbers + inputs * padded_rank, element)?;
-        map.source = offsets[h.factors.trunk];
+        let numbers = u_numbers + inputs * padded_rank;
+        let parts = arena.push_map(&h.factors.map, offsets[h.factors.trunk], numbers, element)?;
         let multiplier = match h.multiplier {
             Multiplier::Demodulated => 0,
             Multiplier::Tanh => 1,
@@ -454,14 +513,20 @@ impl Layout {
             multiplier,
             ..base
         };
-        let fused = from(self.fused.generate(&map));
-        let source = from(self.materialised.generate(&map));
+        let fused = from(self.fused.generate(&parts));
+        let source = from(self.materialised.generate(&parts));
         let destination = self.materialised.stride;
         self.materialised.stride += base.length;
         let demodulate = u32::from(h.multiplier == Multiplier::Demodulated);
         self.materialised.fills.push(Fill { tensor: source, destination, inputs: index(inputs)?, demodulate, pad: 0 });
         let written = Tensor { kind: Kind::Materialised as u32, base: destination, ..base };
         Ok((written, fused))
+    }
+
+    /// Whether the fused kernel can read all it needs: linear heads that lie on several pages it cannot, as it binds one.
+    pub(super) fn fusible(&self) -> bool {
+        let linear = self.fused.kinds().contains(&Kind::Linear);
+        !linear || self.fused.maps.iter().chain(&self.materialised.maps).all(|p| p.page == 0)
     }
 
     /// One latent's theta in the model file's order from a row of what the materialised plan generated; shared
@@ -510,17 +575,25 @@ fn push_shared(values: &[f32], outputs: usize, inputs: usize, arena: &mut Arena)
     Ok(Tensor { kind: Kind::Shared as u32, base, length: index(inputs)? * rows4, rows4, ..Tensor::default() })
 }
 
-/// A trunk layer from `source` (in numbers) to `destination` (likewise); its activation follows its normalisation.
+/// A trunk layer whose inputs are `previous` numbers of the latent's row from `source` on and then the latent's entries;
+/// its outputs go to `destination` in the same row. Its activation follows its normalisation.
 fn push_trunk_layer(
     arena: &mut Arena,
     layer: &TrunkLayer<f32>,
+    previous: u32,
     source: u32,
     destination: u32,
     pass: &mut Pass,
 ) -> Result<()> {
     let (activation, parameters) = activation_fields(layer.activation.as_ref());
-    let mut map = arena.push_map(&layer.map, layer.map.outputs, |i| Some((i, 1.0)))?;
-    (map.source, map.destination) = (source, destination / 4);
+    let mut parts = arena.push_map(&layer.map, source, layer.map.outputs, |i| Some((i, 1.0)))?;
+    for Placed { map, .. } in &mut parts {
+        map.previous = previous;
+        map.destination += destination / 4;
+        if layer.norm.is_none() {
+            (map.activation, map.parameters) = (activation, parameters);
+        }
+    }
     if let Some(norm) = &layer.norm {
         let count = layer.map.outputs;
         let weight = arena.push(count, 1, |i, _| norm.weight[i])?.0;
@@ -534,9 +607,7 @@ fn push_trunk_layer(
             parameters,
             pad: 0,
         });
-    } else {
-        (map.activation, map.parameters) = (activation, parameters);
     }
-    pass.maps.push(map);
+    pass.maps.extend(parts);
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::measure::Memory;
 /// What a buffer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// The arena of parameters and the tables that describe it.
+    /// The parameters and the tables that describe them.
     Model,
     /// Latents and the outputs of trunk layers.
     Features,

@@ -121,9 +121,11 @@ pub fn portable_kernels() -> Vec<(String, String)> {
     ];
     for many in [false, true] {
         for activations in [&all[..0], &all[1..2], &all] {
-            let spec = ProductSpec::new(many, ActivationCode::list(activations.iter()));
-            kernels.push((format!("product {spec:?}"), link("product.wgsl", &spec)));
-            kernels.push((format!("normalise {spec:?}"), link("normalise.wgsl", &spec)));
+            for in_place in [false, true] {
+                let spec = ProductSpec::new(many, in_place, ActivationCode::list(activations.iter()));
+                kernels.push((format!("product {spec:?}"), link("product.wgsl", &spec)));
+                kernels.push((format!("normalise {spec:?}"), link("normalise.wgsl", &spec)));
+            }
         }
     }
     let octaves = Encoding::Octaves { count: 6, input: true };
@@ -154,7 +156,7 @@ pub fn portable_kernels() -> Vec<(String, String)> {
             for modulation in [None, Some((place, true, w % 2 == 0))] {
                 let family = Family { latent_dim: 2, features: 3, shared_trunk: true, latents: 1, seed: 0 };
                 let model = family.build(inr.clone(), |_| HeadChoice { weight, modulation });
-                let (layout, _) = Layout::new(&model).expect("a model this small fits");
+                let (layout, _) = Layout::new(&model, 128 << 20).expect("a model this small fits");
                 for (plan, strategy) in [(&layout.materialised, "materialised"), (&layout.fused, "fused")] {
                     let targets: &[(&str, &str)] = match (inr.inputs, inr.outputs) {
                         (2, ..=4) => &[("grid", ""), ("grid", "rgba8unorm"), ("grid", "rgba16float"), ("points", "")],

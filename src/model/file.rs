@@ -30,8 +30,9 @@ use super::{
 };
 use crate::{Error, Result};
 
-/// The newest version this program reads and writes. Version 2 knows more conventions of coordinates.
-pub const VERSION: u32 = 2;
+/// The newest version this program reads and writes. Version 2 knows more conventions of coordinates, version 3 trunks
+/// that start from another's features or take the latent again.
+pub const VERSION: u32 = 3;
 const KEY: &str = "hypersine";
 
 /// Precision of the numbers in a file.
@@ -59,6 +60,8 @@ struct Document {
 
 #[derive(Serialize, Deserialize)]
 struct TrunkEntry {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<usize>,
     layers: Vec<TrunkLayerEntry>,
 }
 
@@ -68,6 +71,8 @@ struct TrunkLayerEntry {
     #[serde(default)]
     norm: bool,
     activation: Option<Activation>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    skip: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -142,32 +147,42 @@ fn build(mut document: Document, tensors: &SafeTensors<'_>) -> Result<Model> {
     }
     document.inr.validate()?;
     let mut trunks = Vec::new();
+    let mut features = Vec::new();
     for (t, entry) in document.trunks.iter().enumerate() {
-        let mut inputs = document.latent_dim;
+        let start: usize = match entry.from {
+            None => 0,
+            Some(f) => *features
+                .get(f)
+                .ok_or_else(|| Error::invalid(format!("trunk {t} starts from trunk {f}, which is no earlier one")))?,
+        };
+        let mut previous = start;
         let mut layers = Vec::new();
         for (l, layer) in entry.layers.iter().enumerate() {
             let name = format!("trunk.{t}.{l}");
             let vector = |part: &str| numbers(tensors, &format!("{name}.norm.{part}"), &[layer.width]);
             let norm =
                 if layer.norm { Some(LayerNorm { weight: vector("weight")?, bias: vector("bias")? }) } else { None };
+            let latent = if layer.skip || (l == 0 && entry.from.is_none()) { document.latent_dim } else { 0 };
             layers.push(TrunkLayer {
-                map: dense(tensors, &name, layer.width, inputs)?,
+                map: dense(tensors, &name, layer.width, previous.saturating_add(latent))?,
                 norm,
                 activation: layer.activation,
+                skip: layer.skip,
             });
-            inputs = layer.width;
+            previous = layer.width;
         }
-        trunks.push(Trunk { layers });
+        features.push(if layers.is_empty() && entry.from.is_none() { document.latent_dim } else { previous });
+        trunks.push(Trunk { from: entry.from, layers });
     }
     let shapes = document.inr.layers();
     if document.heads.len() != shapes.len() {
         return Err(Error::invalid(format!("{} heads for an INR of {} layers", document.heads.len(), shapes.len())));
     }
     let generated = |name: &str, trunk: usize, numbers: usize| {
-        let entry: &Trunk<f32> = trunks
+        let &width = features
             .get(trunk)
             .ok_or_else(|| Error::invalid(format!("'{name}' reads trunk {trunk}; there are {}", trunks.len())))?;
-        let map = dense(tensors, &format!("{name}.map"), numbers, entry.features(document.latent_dim))?;
+        let map = dense(tensors, &format!("{name}.map"), numbers, width)?;
         Ok::<_, Error>(Generated { trunk, map })
     };
     let source = |name: &str, entry: &SourceEntry, shape: &[usize]| {
@@ -316,13 +331,14 @@ pub fn to_bytes(model: &Model, precision: Precision) -> Result<Vec<u8>> {
         width: l.map.outputs,
         norm: l.norm.is_some(),
         activation: l.activation,
+        skip: l.skip,
     };
     let document = Document {
         version: version_of(model),
         inr: model.inr.clone(),
         latent_dim: model.latent_dim(),
         trunks: (model.hypernetwork.trunks.iter())
-            .map(|t| TrunkEntry { layers: t.layers.iter().map(layer_entry).collect() })
+            .map(|t| TrunkEntry { from: t.from, layers: t.layers.iter().map(layer_entry).collect() })
             .collect(),
         heads: head_entries,
         latents: model.latents.names().to_vec(),
@@ -353,7 +369,13 @@ pub fn to_bytes(model: &Model, precision: Precision) -> Result<Vec<u8>> {
 /// The oldest version that has all that the model needs, so that older programs read what they can.
 fn version_of(model: &Model) -> u32 {
     let Coordinates { span, interval, .. } = model.coordinates;
-    if span == Span::Height || interval != Interval::Symmetric { VERSION } else { 1 }
+    if model.hypernetwork.trunks.iter().any(|t| t.from.is_some() || t.layers.iter().any(|l| l.skip)) {
+        3
+    } else if span == Span::Height || interval != Interval::Symmetric {
+        2
+    } else {
+        1
+    }
 }
 
 /// The tensors of a file: name, shape, numbers.

@@ -42,11 +42,15 @@ pub struct TrunkLayer<T> {
     pub norm: Option<LayerNorm<T>>,
     /// None: linear.
     pub activation: Option<Activation>,
+    /// Whether the latent is appended to this layer's inputs (siren-pytorch's modulator).
+    pub skip: bool,
 }
 
 /// An MLP from latent to features. With no layers it is the identity.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trunk<T> {
+    /// An earlier trunk whose features are the first layer's inputs; None: the latent.
+    pub from: Option<usize>,
     /// First to last.
     pub layers: Vec<TrunkLayer<T>>,
 }
@@ -145,14 +149,14 @@ impl<T: Real> LayerNorm<T> {
 }
 
 impl<T: Real> TrunkLayer<T> {
-    /// A layer without normalisation.
+    /// A layer without normalisation and skip connection.
     pub fn new(map: Dense<T>, activation: Activation) -> Self {
-        Self { map, norm: None, activation: Some(activation) }
+        Self { map, norm: None, activation: Some(activation), skip: false }
     }
 
     fn cast<U: Real>(&self) -> TrunkLayer<U> {
         let norm = self.norm.as_ref().map(|n| LayerNorm { weight: cast(&n.weight), bias: cast(&n.bias) });
-        TrunkLayer { map: self.map.cast(), norm, activation: self.activation }
+        TrunkLayer { map: self.map.cast(), norm, activation: self.activation, skip: self.skip }
     }
 
     fn validate(&self, name: &str) -> Result<()> {
@@ -166,30 +170,49 @@ impl<T: Real> TrunkLayer<T> {
 }
 
 impl<T: Real> Trunk<T> {
-    /// Number of features, for a latent of `latent_dim` entries.
-    pub fn features(&self, latent_dim: usize) -> usize {
-        self.layers.last().map_or(latent_dim, |l| l.map.outputs)
+    /// A trunk that starts from the latent.
+    pub fn new(layers: Vec<TrunkLayer<T>>) -> Self {
+        Self { from: None, layers }
     }
 
-    /// Writes the features of a batch of latents (`z`: `batch x latent_dim`) to `out` (rows of `out_stride`).
-    fn apply(&self, batch: usize, z: &[T], latent_dim: usize, out: &mut [T], out_stride: usize) {
-        let mut x = z.to_vec();
-        let mut width = latent_dim;
-        for layer in &self.layers {
+    /// What goes into each layer: how many of its inputs are the previous layer's outputs (those of `start` features
+    /// before the first, 0 where it starts from the latent), and how many inputs it has; the latent's entries follow.
+    fn inputs(&self, start: usize, latent_dim: usize) -> impl Iterator<Item = (usize, usize)> {
+        let outputs = self.layers.iter().map(|l| l.map.outputs);
+        let previous = std::iter::once(start).chain(outputs);
+        let latent = self.layers.iter().enumerate().map(move |(l, layer)| {
+            let whole = layer.skip || (l == 0 && self.from.is_none());
+            if whole { latent_dim } else { 0 }
+        });
+        previous.zip(latent).map(|(previous, latent)| (previous, previous + latent))
+    }
+
+    /// Turns the rows `x` (`batch x start`) into features, with the latents `z` (`batch x latent_dim`) at hand.
+    fn apply(&self, batch: usize, mut x: Vec<T>, start: usize, z: &[T], latent_dim: usize) -> Vec<T> {
+        for (layer, (previous, inputs)) in self.layers.iter().zip(self.inputs(start, latent_dim)) {
+            if inputs > previous {
+                x = appended(&x, previous, z, latent_dim);
+            }
             let mut y = vec![T::ZERO; batch * layer.map.outputs];
-            layer.map.apply(batch, &x, width, &mut y, layer.map.outputs);
+            layer.map.apply(batch, &x, inputs, &mut y, layer.map.outputs);
             if let Some(norm) = &layer.norm {
                 norm.apply(&mut y);
             }
             if let Some(activation) = &layer.activation {
                 activation.apply(&mut y);
             }
-            (x, width) = (y, layer.map.outputs);
+            x = y;
         }
-        for (b, row) in x.chunks_exact(width).enumerate() {
-            out[b * out_stride..][..width].copy_from_slice(row);
-        }
+        x
     }
+}
+
+/// Rows of `a_width` numbers of `a`, each followed by one of `b`.
+fn appended<T: Copy>(a: &[T], a_width: usize, b: &[T], b_width: usize) -> Vec<T> {
+    if a_width == 0 {
+        return b.to_vec();
+    }
+    a.chunks_exact(a_width).zip(b.chunks_exact(b_width)).flat_map(|(a, b)| a.iter().chain(b).copied()).collect()
 }
 
 impl<T: Real> Hypernetwork<T> {
@@ -197,10 +220,8 @@ impl<T: Real> Hypernetwork<T> {
     pub fn cast<U: Real>(&self) -> Hypernetwork<U> {
         Hypernetwork {
             latent_dim: self.latent_dim,
-            trunks: self
-                .trunks
-                .iter()
-                .map(|t| Trunk { layers: t.layers.iter().map(TrunkLayer::cast).collect() })
+            trunks: (self.trunks.iter())
+                .map(|t| Trunk { from: t.from, layers: t.layers.iter().map(TrunkLayer::cast).collect() })
                 .collect(),
             heads: self.heads.iter().map(|h| h.map(cast, Dense::cast)).collect(),
         }
@@ -219,6 +240,23 @@ impl<T: Real> Hypernetwork<T> {
     pub fn macs_per_latent(&self) -> usize {
         let trunks: usize = self.trunks.iter().flat_map(|t| &t.layers).map(|l| l.map.weight.len()).sum();
         trunks + self.heads.iter().map(Head::macs_per_latent).sum::<usize>()
+    }
+
+    /// Features of each trunk.
+    pub fn feature_widths(&self) -> Vec<usize> {
+        let mut widths: Vec<usize> = Vec::with_capacity(self.trunks.len());
+        for trunk in &self.trunks {
+            let start = trunk.from.map_or(self.latent_dim, |f| widths[f]);
+            widths.push(trunk.layers.last().map_or(start, |l| l.map.outputs));
+        }
+        widths
+    }
+
+    /// Of each layer of trunk `t`: how many inputs are the outputs of the layer or trunk before, and how many inputs
+    /// there are; entries of the latent come last. `widths` are the trunks' features, as far as trunk `t` reads them.
+    pub(crate) fn trunk_inputs(&self, t: usize, widths: &[usize]) -> Vec<(usize, usize)> {
+        let trunk = &self.trunks[t];
+        trunk.inputs(trunk.from.map_or(0, |f| widths[f]), self.latent_dim).collect()
     }
 
     /// Where every layer's parameters stand in a latent's row of theta.
@@ -243,16 +281,28 @@ impl<T: Real> Hypernetwork<T> {
     /// Where `z` is shorter than that.
     pub fn features(&self, batch: usize, z: &[T]) -> Features<T> {
         assert_eq!(z.len(), batch * self.latent_dim, "latents do not match the hypernetwork");
-        let mut offsets = Vec::with_capacity(self.trunks.len());
-        let mut stride = 0;
-        for trunk in &self.trunks {
-            offsets.push(stride);
-            stride += trunk.features(self.latent_dim);
-        }
+        let widths = self.feature_widths();
+        let stride = widths.iter().sum();
+        let mut end = 0;
+        let offsets: Vec<usize> = (widths.iter())
+            .map(|width| {
+                end += width;
+                end - width
+            })
+            .collect();
         let mut data = vec![T::ZERO; batch * stride];
-        for (trunk, &offset) in self.trunks.iter().zip(&offsets) {
-            if batch > 0 {
-                trunk.apply(batch, z, self.latent_dim, &mut data[offset..], stride);
+        for (t, trunk) in self.trunks.iter().enumerate() {
+            let (x, start) = match trunk.from {
+                Some(f) => {
+                    let row = |b: usize| &data[b * stride + offsets[f]..][..widths[f]];
+                    ((0..batch).flat_map(row).copied().collect(), widths[f])
+                }
+                None if trunk.layers.is_empty() => (z.to_vec(), self.latent_dim),
+                None => (Vec::new(), 0),
+            };
+            let features = trunk.apply(batch, x, start, z, self.latent_dim);
+            for (b, row) in features.chunks_exact(widths[t].max(1)).enumerate() {
+                data[b * stride + offsets[t]..][..widths[t]].copy_from_slice(row);
             }
         }
         Features { data, stride, offsets }
@@ -284,8 +334,10 @@ impl<T: Real> Hypernetwork<T> {
         }
         let mut widths = Vec::new();
         for (t, trunk) in self.trunks.iter().enumerate() {
-            let mut inputs = self.latent_dim;
-            for (l, layer) in trunk.layers.iter().enumerate() {
+            if let Some(from) = trunk.from.filter(|&f| f >= t) {
+                return Err(Error::invalid(format!("trunk {t} starts from trunk {from}, which is no earlier one")));
+            }
+            for (l, (layer, (_, inputs))) in trunk.layers.iter().zip(self.trunk_inputs(t, &widths)).enumerate() {
                 let map = &layer.map;
                 if map.inputs != inputs || map.outputs == 0 || map.outputs > MAX_FEATURES {
                     return Err(Error::invalid(format!(
@@ -294,9 +346,9 @@ impl<T: Real> Hypernetwork<T> {
                     )));
                 }
                 layer.validate(&format!("trunk.{t}.{l}"))?;
-                inputs = map.outputs;
             }
-            widths.push(inputs);
+            let start = trunk.from.map_or(self.latent_dim, |f| widths[f]);
+            widths.push(trunk.layers.last().map_or(start, |l| l.map.outputs));
         }
         let shapes = inr.layers();
         if self.heads.len() != shapes.len() {

@@ -156,7 +156,7 @@ impl Family {
             let weight = uniform(rng, self.features * inputs, (6.0 / inputs.max(1) as f64).sqrt());
             let bias = uniform(rng, self.features, 1.0 / (inputs.max(1) as f64).sqrt());
             let map = Dense { outputs: self.features, inputs, weight, bias };
-            trunks.push(Trunk { layers: vec![TrunkLayer::new(map, Activation::Relu)] });
+            trunks.push(Trunk::new(vec![TrunkLayer::new(map, Activation::Relu)]));
         }
         let weight = uniform(rng, start.len() * self.features, (6.0 / self.features as f64).sqrt() / 100.0);
         let map = Dense { outputs: start.len(), inputs: self.features, weight, bias: start };

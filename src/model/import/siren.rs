@@ -80,5 +80,5 @@ fn hypernetwork(state: &StateDict, conventions: &Conventions) -> Result<Network>
 
 /// An MLP with ReLU after every layer.
 pub(super) fn relu_trunk(layers: Vec<Dense<f32>>) -> Trunk<f32> {
-    Trunk { layers: layers.into_iter().map(|map| TrunkLayer::new(map, Activation::Relu)).collect() }
+    Trunk::new(layers.into_iter().map(|map| TrunkLayer::new(map, Activation::Relu)).collect())
 }
