@@ -1,6 +1,6 @@
 // Evaluates generated INRs at every point, all layers in one kernel; ${ tile_bytes } bytes of workgroup memory.
 //
-// A workgroup takes ${ points_per_group } points of one latent. An invocation owns ${ rows } outputs x ${ quads * 4 } points: their
+// A workgroup takes ${ points_per_group } points of ${ slots } latent${ "s side by side" if slots > 1 }. An invocation owns ${ rows } outputs x ${ quads * 4 } points: their
 // activations stay in its registers from layer to layer. A layer is a product over slabs of ${ slab } inputs:
 // the slab's activations are published through workgroup memory, its weights are filled there by the head
 // (`fill`: a load where theta was materialised, the head's own arithmetic where it is fused), and every
@@ -12,7 +12,7 @@ struct Job {
     end: u32,
     // Workgroups per row of the dispatch.
     groups_x: u32,
-    // Workgroups per latent.
+    // Workgroups per latent, or for all that share one.
     tiles: u32,
     // The first latent, as a row of theta and features; outputs are numbered from it.
     first_latent: u32,
@@ -31,7 +31,8 @@ struct Job {
     inverse_range: f32,
     // Fourier features: the first vec4 of B among the parameters.
     frequencies: u32,
-    pad: u32,
+    // Latents in all.
+    latents: u32,
 }
 
 //# include "include/layers.wgsl"
@@ -42,6 +43,7 @@ struct Job {
 //# include "include/points.wgsl"
 //# include "include/target.wgsl"
 
+// Invocations of each latent.
 const THREADS = ${ threads }u;
 // Invocations side by side along points, and along rows.
 const POINT_GROUPS = ${ point_groups }u;
@@ -57,16 +59,27 @@ const WEIGHTS = SLAB * POINTS4;
 const BIAS = WEIGHTS + SLAB * ROWS4;
 const GAIN = BIAS + ROWS4;
 const SHIFT = GAIN + ROWS4;
-var<workgroup> tile: array<vec4<f32>, ${ tile_vec4s }>;
+var<workgroup> tile: array<vec4<f32>, ${ slots * tile_vec4s }>;
 
-@compute @workgroup_size(${ threads })
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) t: u32) {
+@compute @workgroup_size(${ slots * threads })
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
     let group = job.first + workgroup.y * job.groups_x + workgroup.x;
     if (group >= job.end) {
         return;
     }
+//# if slots > 1
+    // Each latent has its own part of the tile; those beyond the last one work for nothing, as all must meet at the
+    // barriers.
+    let t = invocation % THREADS;
+    let base = invocation / THREADS * ${ tile_vec4s }u;
+    let picture = group / job.tiles * ${ slots }u + invocation / THREADS;
+    let latent = job.first_latent + min(picture, job.latents - 1u);
+//# else
+    let t = invocation;
+    const base = 0u;
     let picture = group / job.tiles;
     let latent = job.first_latent + picture;
+//# endif
     let first_point = (group % job.tiles) * POINTS;
     let column = t % POINT_GROUPS;
     let row_group = t / POINT_GROUPS;
@@ -99,7 +112,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             if (k0 + depth > previous) {
                 let start = max(k0, previous) - k0;
                 for (var i = start * POINTS4 + t; i < depth * POINTS4; i += THREADS) {
-                    tile[i] = encoded(first_point + 4u * (i % POINTS4), k0 + i / POINTS4 - previous);
+                    tile[base + i] = encoded(first_point + 4u * (i % POINTS4), k0 + i / POINTS4 - previous);
                 }
             }
             // (Unsigned: rows before the slab wrap round to large numbers.)
@@ -107,7 +120,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             let k_${ i } = row_group * ${ rows }u + ${ i }u - k0;
             if (k_${ i } < SLAB && k_${ i } + k0 < previous) {
 //# for q in range(quads)
-                tile[k_${ i } * POINTS4 + ${ q }u * POINT_GROUPS + column] = a_${ i }_${ q };
+                tile[base + k_${ i } * POINTS4 + ${ q }u * POINT_GROUPS + column] = a_${ i }_${ q };
 //# endfor
             }
 //# endfor
@@ -115,14 +128,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             for (var i = t; i < depth * rows4; i += THREADS) {
                 let k = i / rows4;
                 let r = i - k * rows4;
-                tile[WEIGHTS + k * ROWS4 + r] = fill(layers[l].weight, latent, k0 + k, r);
+                tile[base + WEIGHTS + k * ROWS4 + r] = fill(layers[l].weight, latent, k0 + k, r);
             }
             if (k0 == 0u) {
                 for (var i = t; i < rows4; i += THREADS) {
-                    tile[BIAS + i] = fill(layers[l].bias, latent, 0u, i);
+                    tile[base + BIAS + i] = fill(layers[l].bias, latent, 0u, i);
 //# if modulated
-                    tile[GAIN + i] = fill(layers[l].gain, latent, 0u, i);
-                    tile[SHIFT + i] = fill(layers[l].shift, latent, 0u, i);
+                    tile[base + GAIN + i] = fill(layers[l].gain, latent, 0u, i);
+                    tile[base + SHIFT + i] = fill(layers[l].shift, latent, 0u, i);
 //# endif
                 }
             }
@@ -130,10 +143,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
             for (var k = 0u; k < depth; k++) {
 //# for q in range(quads)
-                let x_${ q } = tile[k * POINTS4 + ${ q }u * POINT_GROUPS + column];
+                let x_${ q } = tile[base + k * POINTS4 + ${ q }u * POINT_GROUPS + column];
 //# endfor
 //# for r in range(rows // 4)
-                let w_${ r } = tile[WEIGHTS + k * ROWS4 + row_group * ${ rows // 4 }u + ${ r }u];
+                let w_${ r } = tile[base + WEIGHTS + k * ROWS4 + row_group * ${ rows // 4 }u + ${ r }u];
 //# if demodulated
                 squares_${ r } = fma(w_${ r }, w_${ r }, squares_${ r });
 //# endif
@@ -151,14 +164,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 let a = layers[l].a;
                 let b = layers[l].b;
 //# for r in range(rows // 4)
-                let bias_${ r } = tile[BIAS + row_group * ${ rows // 4 }u + ${ r }u];
+                let bias_${ r } = tile[base + BIAS + row_group * ${ rows // 4 }u + ${ r }u];
 //# if demodulated
                 let norm_${ r } = select(vec4(1.0), inverseSqrt(squares_${ r }), layers[l].demodulate == 1u);
 //# endif
 //# if modulated
                 // Without branches: where the modulation does not act, the gain is 1 and the shift 0.
-                let gain_${ r } = tile[GAIN + row_group * ${ rows // 4 }u + ${ r }u];
-                let shift_${ r } = tile[SHIFT + row_group * ${ rows // 4 }u + ${ r }u];
+                let gain_${ r } = tile[base + GAIN + row_group * ${ rows // 4 }u + ${ r }u];
+                let shift_${ r } = tile[base + SHIFT + row_group * ${ rows // 4 }u + ${ r }u];
                 let gain_before_${ r } = select(vec4(1.0), gain_${ r }, layers[l].place == 1u);
                 let shift_before_${ r } = select(vec4(0.0), shift_${ r }, layers[l].place == 1u);
                 let gain_after_${ r } = select(vec4(1.0), gain_${ r }, layers[l].place == 2u);
@@ -213,13 +226,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let linear = layers[${ hidden }];
     for (var o = 0u; o < linear.rows4; o++) {
         for (var i = t; i < linear.inputs; i += THREADS) {
-            tile[i] = fill(linear.weight, latent, i, o);
+            tile[base + i] = fill(linear.weight, latent, i, o);
         }
         workgroupBarrier();
 //# if demodulated
         var squares = vec4(1e-8);
         for (var i = 0u; i < linear.inputs; i++) {
-            squares = fma(tile[i], tile[i], squares);
+            squares = fma(tile[base + i], tile[base + i], squares);
         }
         let norm = select(vec4(1.0), inverseSqrt(squares), linear.demodulate == 1u);
 //# endif
@@ -228,7 +241,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# endfor
 //# for i in range(rows)
         if (row_group * ${ rows }u + ${ i }u < linear.inputs) {
-            let w = tile[row_group * ${ rows }u + ${ i }u];
+            let w = tile[base + row_group * ${ rows }u + ${ i }u];
 //# for p in range(quads * 4)
             s_${ p } = fma(w, vec4(a_${ i }_${ p // 4 }[${ p % 4 }]), s_${ p });
 //# endfor
@@ -242,14 +255,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             if (row_group >= half && row_group < count) {
                 let at = (row_group - half) * POINT_GROUPS + column;
 //# for p in range(quads * 4)
-                tile[at + ${ p }u * stride] = s_${ p };
+                tile[base + at + ${ p }u * stride] = s_${ p };
 //# endfor
             }
             workgroupBarrier();
             if (row_group < count - half) {
                 let at = row_group * POINT_GROUPS + column;
 //# for p in range(quads * 4)
-                s_${ p } += tile[at + ${ p }u * stride];
+                s_${ p } += tile[base + at + ${ p }u * stride];
 //# endfor
             }
             workgroupBarrier();
@@ -260,7 +273,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             let p = first_point + 4u * column;
 //# for q in range(quads)
 //# for j in range(4)
-            if (p + ${ q * 4 }u * POINT_GROUPS + ${ j }u < job.points) {
+            if (p + ${ q * 4 }u * POINT_GROUPS + ${ j }u < job.points${ " && picture < job.latents" if slots > 1 }) {
                 store(picture, p + ${ q * 4 }u * POINT_GROUPS + ${ j }u, o, s_${ q * 4 + j }${ " * norm" if demodulated } + b);
             }
 //# endfor

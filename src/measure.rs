@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Which clock a duration was read from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -86,5 +86,38 @@ impl Memory {
         for (mark, other) in marks {
             *mark = (*mark).max(other);
         }
+    }
+}
+
+/// The work of an evaluation, by what it costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Work {
+    /// Dispatches, or on the CPU parallel loops.
+    pub dispatches: f64,
+    /// Multiply-adds of trunks and heads, many latents at a time, beforehand.
+    pub generated: f64,
+    /// Numbers of theta written beforehand, and multiply-adds of those that are no linear function of the features.
+    pub written: f64,
+    /// Multiply-adds of the INRs, those of idle invocations among them.
+    pub evaluated: f64,
+    /// Weights that tiles of points load.
+    pub loaded: f64,
+    /// Multiply-adds of heads inside the evaluating kernel.
+    pub filled: f64,
+}
+
+impl Work {
+    /// Kinds of work.
+    pub const TERMS: usize = 6;
+
+    /// All kinds, in the order of the fields.
+    pub fn terms(&self) -> [f64; Self::TERMS] {
+        [self.dispatches, self.generated, self.written, self.evaluated, self.loaded, self.filled]
+    }
+
+    /// The inverse of [`Work::terms`].
+    pub fn from_terms(terms: [f64; Self::TERMS]) -> Self {
+        let [dispatches, generated, written, evaluated, loaded, filled] = terms;
+        Self { dispatches, generated, written, evaluated, loaded, filled }
     }
 }

@@ -17,6 +17,8 @@ fn hypersine(folder: &Path, arguments: &[&str]) -> Output {
         .current_dir(folder)
         .env_remove("DISPLAY")
         .env_remove("WAYLAND_DISPLAY")
+        // What this machine's user measured must not decide what the tests see.
+        .env("XDG_CACHE_HOME", folder.join("cache"))
         .output()
         .unwrap()
 }
@@ -362,4 +364,18 @@ fn bad_requests_get_one_sentence() {
     // Usage errors are clap's: status 2.
     assert_eq!(hypersine(folder, &["render"]).status.code(), Some(2));
     assert_eq!(hypersine(folder, &["render", "@emoji", "--size", "big", "-o", "a.png"]).status.code(), Some(2));
+}
+
+#[test]
+fn crossover_fits_what_auto_picks_by() {
+    let folder = tempfile::tempdir().unwrap();
+    let costs = |report: &serde_json::Value| report["cpu"]["costs"].clone();
+    assert!(costs(&json(folder.path(), &["devices"])).is_null());
+    let arguments = ["bench", "crossover", "--device", "cpu", "--points", "1024", "--repeats", "1"];
+    let report = json(folder.path(), &arguments);
+    let rows = report["rows"].as_array().unwrap();
+    assert!(rows.len() > 30 && rows.iter().all(|r| r["verified"] == true), "{} rows", rows.len());
+    // Some cells were kept from the fit to judge it by.
+    assert!(rows.iter().any(|r| r["fitted"] == false));
+    assert_eq!(costs(&json(folder.path(), &["devices"])), report["models"][0]["costs"]);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::cpu::Network;
+use super::{error, verify_rows};
 use crate::engine::{Engine, Strategy};
 use crate::measure::Clock;
 use crate::model::heads::Multiplier;
@@ -141,7 +141,7 @@ fn measure(case: &Case, engine: &Engine, strategy: Strategy, grid: &Grid, repeat
         generate.push(report.timings.generate_s);
         evaluate.push(report.timings.evaluate_s);
     }
-    let max_error = error(case, z, grid, &values);
+    let (max_error, _) = error(&case.model, z, case.latents, &verify_rows(grid), grid, &values);
     let points = grid.points();
     let evaluate_s = median(&mut evaluate);
     let points_per_s = (points * case.latents) as f64 / evaluate_s;
@@ -161,27 +161,6 @@ fn measure(case: &Case, engine: &Engine, strategy: Strategy, grid: &Grid, repeat
         bound: case.bound,
         verified: max_error <= case.bound,
     })
-}
-
-/// Largest absolute error of two rows of the first and the last latent's picture.
-fn error(case: &Case, z: &[f32], grid: &Grid, values: &[f32]) -> f64 {
-    let (dim, outputs, width) = (case.model.latent_dim(), case.model.inr.outputs, grid.width as usize);
-    let network = Network::oracle(&case.model);
-    let mut worst: f64 = 0.0;
-    for latent in [0, case.latents - 1] {
-        let wide: Vec<f64> = z[latent * dim..][..dim].iter().map(|&v| v.into()).collect();
-        let theta = network.materialise(1, &network.features(1, &wide));
-        for row in [grid.height / 3, grid.height - 1] {
-            let mut exact = vec![f64::NAN; width * outputs];
-            network.evaluate(&theta, &Domain::Grid(grid.rows(row, 1)), &mut exact);
-            let got = &values[(latent * grid.points() + row as usize * width) * outputs..][..exact.len()];
-            for (&g, e) in got.iter().zip(exact) {
-                // A NaN is an error of any size.
-                worst = if g.is_nan() { f64::INFINITY } else { worst.max((f64::from(g) - e).abs()) };
-            }
-        }
-    }
-    worst
 }
 
 fn median(values: &mut [f64]) -> f64 {

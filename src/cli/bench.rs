@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use hypersine::bench::{EvaluateOptions, Row, evaluate};
+use hypersine::bench::{Cell, CrossoverOptions, EvaluateOptions, Row, crossover, evaluate};
 use hypersine::engine::{DeviceChoice, Engine, Strategy};
 use hypersine::gpu;
 use serde_json::json;
@@ -17,7 +17,7 @@ pub(super) struct Bench {
     /// What to measure
     #[arg(value_enum, default_value = "evaluate")]
     suite: Suite,
-    /// Points of each single-latent case
+    /// Points of each single-latent case; of crossover: most points of a cell, all its latents together
     #[arg(long, default_value_t = 1 << 16)]
     points: usize,
     /// Timed repetitions, of which the median is taken
@@ -29,6 +29,8 @@ pub(super) struct Bench {
 enum Suite {
     /// INR evaluation: points per second
     Evaluate,
+    /// Fused against materialized; keeps what `--strategy auto` will pick by in your cache folder
+    Crossover,
 }
 
 impl Bench {
@@ -38,6 +40,13 @@ impl Bench {
             DeviceChoice::Auto => vec![Engine::open(&DeviceChoice::Gpu)?, Engine::cpu()],
             choice => vec![Engine::open(choice)?],
         };
+        match self.suite {
+            Suite::Evaluate => self.evaluate(global, &engines),
+            Suite::Crossover => self.crossover(global, &engines),
+        }
+    }
+
+    fn evaluate(&self, global: &Global, engines: &[Engine]) -> Result<()> {
         let strategies = match global.strategy {
             Strategy::Auto => vec![Strategy::Materialised, Strategy::Fused],
             one => vec![one],
@@ -59,13 +68,11 @@ impl Bench {
                 "max error"
             );
         }
-        let rows = match self.suite {
-            Suite::Evaluate => evaluate(&engines, &strategies, &options, |row| {
-                if table {
-                    println!("{}", line(row));
-                }
-            })?,
-        };
+        let rows = evaluate(engines, &strategies, &options, |row| {
+            if table {
+                println!("{}", line(row));
+            }
+        })?;
         if global.json {
             println!("{}", json!({"suite": "evaluate", "repeats": self.repeats, "rows": rows}));
         } else if table {
@@ -84,6 +91,66 @@ impl Bench {
         }
         Ok(())
     }
+
+    fn crossover(&self, global: &Global, engines: &[Engine]) -> Result<()> {
+        let options = CrossoverOptions { points: self.points, repeats: self.repeats, seed: global.seed };
+        let table = !global.json && !global.quiet;
+        let mut rows = Vec::new();
+        let mut costs = Vec::new();
+        for engine in engines {
+            if table {
+                println!("{}", engine.describe());
+                println!(
+                    "{:<20} {:>10} {:>7} {:>8} {:>13} {:>10} {:>7}",
+                    "heads", "INR", "latents", "points", "materialized", "fused", "ratio"
+                );
+            }
+            let map = crossover(engine, &options, |cell| {
+                if table {
+                    println!("{}", cell_line(cell));
+                }
+            })?;
+            // A wrong kernel's speed is no measurement.
+            if let Some(bad) = map.rows.iter().find(|c| !c.verified) {
+                bail!(
+                    "{} ({}, {}) is wrong: max error {:.1e}; no costs were kept",
+                    bad.device,
+                    bad.inr,
+                    bad.heads,
+                    bad.max_error
+                );
+            }
+            let kept = map.costs.store(&engine.describe())?;
+            if table {
+                println!(
+                    "auto, fitted to {} of these times, is within 1.25x of the better strategy in {:.0} % of the {} other cells; kept in {}",
+                    map.costs.fitted,
+                    map.costs.within * 100.0,
+                    map.costs.held_out,
+                    kept.display()
+                );
+            }
+            costs.push(json!({"device": engine.describe(), "costs": map.costs}));
+            rows.extend(map.rows);
+        }
+        if global.json {
+            println!("{}", json!({"suite": "crossover", "repeats": self.repeats, "rows": rows, "models": costs}));
+        }
+        Ok(())
+    }
+}
+
+fn cell_line(cell: &Cell) -> String {
+    format!(
+        "{:<20} {:>10} {:>7} {:>8} {:>10.2} ms {:>7.2} ms {:>7.2}",
+        cell.heads,
+        cell.inr,
+        cell.latents,
+        cell.points,
+        cell.materialised_s * 1e3,
+        cell.fused_s * 1e3,
+        cell.fused_s / cell.materialised_s
+    )
 }
 
 fn line(row: &Row) -> String {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::math::{Matrix, MatrixMut, Real, add_product};
+use crate::measure::Work;
 use crate::model::heads::{Place, Slots};
 use crate::model::{Activation, Domain, Features, Hypernetwork, Inr, LayerShape, Model};
 
@@ -50,6 +51,23 @@ impl<T: Real> Network<T> {
     /// Numbers of one latent's theta.
     pub fn theta_len(&self) -> usize {
         self.slots.last().map_or(0, |s| s.end)
+    }
+
+    /// The work of evaluating so many latents at so many points each: trunks and, under the materialised strategy, heads
+    /// serve many latents at a time; fused, the heads run once per latent where they are used.
+    pub fn work(&self, latents: usize, points: usize, fused: bool) -> Work {
+        let batch = latents as f64;
+        let (trunks, all) = (self.hypernetwork.trunk_macs() as f64, self.hypernetwork.macs_per_latent() as f64);
+        let blocks = points.div_ceil(self.block()) as f64;
+        let (generated, filled) = if fused { (trunks, all - trunks) } else { (all, 0.0) };
+        Work {
+            dispatches: if fused { 1.0 } else { 2.0 },
+            generated: batch * generated,
+            written: if fused { 0.0 } else { batch * self.theta_len() as f64 },
+            evaluated: batch * (points * self.inr.macs_per_point()) as f64,
+            loaded: batch * blocks * self.theta_len() as f64,
+            filled: batch * filled,
+        }
     }
 
     /// The trunks' outputs for a batch of latents (`z`: `batch x latent_dim`).

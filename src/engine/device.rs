@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::Field;
+use super::{CostModel, Field};
 use crate::gpu::{Context, GpuError, Reject};
 use crate::model::Model;
 use crate::{Error, Result, cpu};
@@ -49,12 +49,6 @@ pub enum Strategy {
 }
 
 impl Strategy {
-    /// Whether to fuse. `auto` does not: materialising has been faster for every kind of head wherever it was
-    /// measured (docs/performance.md), and the engine generates in batches that fit memory.
-    pub fn is_fused(self) -> bool {
-        self == Self::Fused
-    }
-
     /// The name in reports.
     pub(super) fn name(fused: bool) -> &'static str {
         if fused { "fused" } else { "materialized" }
@@ -65,6 +59,7 @@ impl Strategy {
 #[derive(Clone, Debug)]
 pub struct Engine {
     gpu: Option<Arc<Context>>,
+    costs: Option<CostModel>,
 }
 
 impl Engine {
@@ -92,17 +87,23 @@ impl Engine {
                 ctx.summary().name
             );
         }
-        Ok(Self { gpu })
+        Ok(Self::with(gpu))
+    }
+
+    fn with(gpu: Option<Arc<Context>>) -> Self {
+        let mut engine = Self { gpu, costs: None };
+        engine.costs = CostModel::load(&engine.describe());
+        engine
     }
 
     /// An engine on a device that is already open, e.g. one that presents to a window.
     pub fn on(ctx: &Arc<Context>) -> Self {
-        Self { gpu: Some(Arc::clone(ctx)) }
+        Self::with(Some(Arc::clone(ctx)))
     }
 
     /// The CPU backend, which is always there.
     pub fn cpu() -> Self {
-        Self { gpu: None }
+        Self::with(None)
     }
 
     /// The GPU, if this is one.
@@ -110,13 +111,15 @@ impl Engine {
         self.gpu.as_ref()
     }
 
+    /// What work costs on this device, if that was measured: `auto` picks the strategy by it.
+    pub fn costs(&self) -> Option<&CostModel> {
+        self.costs.as_ref()
+    }
+
     /// The device in words, e.g. `llvmpipe (Vulkan)` or `cpu, 8 threads, v3`.
     pub fn describe(&self) -> String {
         match &self.gpu {
-            Some(ctx) => {
-                let s = ctx.summary();
-                format!("{} ({})", s.name, s.backend)
-            }
+            Some(ctx) => ctx.summary().describe(),
             None => format!("cpu, {} threads, {}", cpu::threads(), cpu::vector_unit()),
         }
     }

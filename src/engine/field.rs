@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Engine, Strategy};
+use super::{CostModel, Engine, Strategy};
 use crate::gpu::Use;
-use crate::measure::{Clock, Memory, Phase, Timings};
+use crate::measure::{Clock, Memory, Phase, Timings, Work};
 use crate::model::{Domain, Model};
 use crate::{Error, Result, cpu, gpu};
 
@@ -22,6 +22,7 @@ const CPU_THETA_BYTES: usize = 256 << 20;
 pub struct Field {
     model: Arc<Model>,
     backend: Backend,
+    costs: Option<CostModel>,
 }
 
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl Field {
             Some(ctx) => Backend::Gpu(Box::new(gpu::Field::new(ctx, model)?)),
             None => Backend::Cpu(cpu::Network::new(model)),
         };
-        Ok(Self { model: Arc::clone(model), backend })
+        Ok(Self { model: Arc::clone(model), backend, costs: engine.costs().copied() })
     }
 
     /// The model.
@@ -82,6 +83,32 @@ impl Field {
             Backend::Gpu(field) => Some(field),
             Backend::Cpu(_) => None,
         }
+    }
+
+    /// Whether a strategy fuses so many latents with so many points each. `auto` asks the device's measured costs; where
+    /// there are none it does not, and nor where the heads are too large to be fused or there is nothing to generate.
+    pub fn is_fused(&self, strategy: Strategy, latents: usize, points: usize) -> bool {
+        match (strategy, &self.costs) {
+            (Strategy::Fused, _) => true,
+            (Strategy::Materialised, _) | (Strategy::Auto, None) => false,
+            (Strategy::Auto, Some(_)) if self.model.latent_dim() == 0 || !self.fusible() => false,
+            (Strategy::Auto, Some(costs)) => {
+                let seconds = |fused| costs.predict(&self.work(latents, points, fused));
+                seconds(true) < seconds(false)
+            }
+        }
+    }
+
+    /// The work of evaluating so many latents at so many points each under a strategy.
+    pub fn work(&self, latents: usize, points: usize, fused: bool) -> Work {
+        match &self.backend {
+            Backend::Cpu(network) => network.work(latents, points, fused),
+            Backend::Gpu(field) => field.work(latents, points, fused),
+        }
+    }
+
+    fn fusible(&self) -> bool {
+        self.gpu().is_none_or(gpu::Field::fusible)
     }
 
     /// The number of latents in `z`. A single INR takes no latent: its batch is one.
@@ -140,13 +167,14 @@ impl Field {
     ) -> Result<Report> {
         domain.check(self.model.inr.inputs)?;
         let batch = self.batch(z)?;
+        let fused = self.is_fused(strategy, batch, domain.len());
         if domain.is_empty() || batch == 0 {
-            return Ok(Report { strategy: Strategy::name(strategy.is_fused()), ..Report::default() });
+            return Ok(Report { strategy: Strategy::name(fused), ..Report::default() });
         }
         let blocks = Blocks::new(domain, self.model.inr.outputs, batch);
         match &self.backend {
-            Backend::Cpu(network) => self.on_cpu(network, z, domain, &blocks, strategy.is_fused(), sink),
-            Backend::Gpu(field) => self.on_gpu(field, z, domain, &blocks, strategy.is_fused(), sink),
+            Backend::Cpu(network) => self.on_cpu(network, z, domain, &blocks, fused, sink),
+            Backend::Gpu(field) => self.on_gpu(field, z, domain, &blocks, fused, sink),
         }
     }
 

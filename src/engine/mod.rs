@@ -14,10 +14,12 @@
 //! # Ok(()) }
 //! ```
 
+mod cost;
 mod device;
 mod field;
 mod mosaic;
 
+pub use cost::CostModel;
 pub use device::{DeviceChoice, Engine, Strategy};
 pub use field::{Block, Field, Report};
 pub use mosaic::Mosaic;

@@ -50,6 +50,13 @@ pub struct AdapterSummary {
     pub timestamps: bool,
 }
 
+impl AdapterSummary {
+    /// Name and backend, e.g. `llvmpipe (Vulkan)`.
+    pub fn describe(&self) -> String {
+        format!("{} ({})", self.name, self.backend)
+    }
+}
+
 /// Which adapters a caller will not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reject {

@@ -10,7 +10,7 @@ use super::Context;
 use super::field::{Codes, Field};
 use super::layout::{ActivationCode, Kind, Plan};
 use super::memory::{Buffer, Use};
-use super::tile::Tile;
+use super::tile::{Extent, Tile};
 use super::timing::Stopwatch;
 use crate::measure::{Phase, Timings};
 use crate::model::{Domain, Encoding, Inr, Order};
@@ -60,7 +60,7 @@ struct Job {
     low: f32,
     inverse_range: f32,
     frequencies: u32,
-    pad: u32,
+    latents: u32,
 }
 
 /// The template values of `evaluate.wgsl`.
@@ -87,10 +87,15 @@ pub(super) struct EvaluateSpec {
 }
 
 impl EvaluateSpec {
-    pub(super) fn new(inr: &Inr, plan: &Plan, domain: &'static str, texture_format: &'static str) -> Self {
+    /// For so many latents and points of each.
+    pub(super) fn new(
+        inr: &Inr,
+        plan: &Plan,
+        domain: &'static str,
+        texture_format: &'static str,
+        (latents, points): (usize, usize),
+    ) -> Self {
         let kinds: Vec<&str> = plan.kinds().into_iter().map(Kind::file).collect();
-        // Only linear heads make a weight so dear that more points should share it.
-        let dear = kinds.contains(&Kind::Linear.file());
         let (encoding, encoding_count, encoding_plain) = match &inr.encoding {
             Encoding::Identity => ("identity", 0, 0),
             Encoding::Fourier { features, .. } => ("fourier", *features, 0),
@@ -110,7 +115,7 @@ impl EvaluateSpec {
             encoding_plain,
             domain,
             texture_format,
-            tile: Tile::choose(inr.max_width(), dear),
+            tile: Tile::choose(Extent::new(inr, plan, latents, points)),
         }
     }
 
@@ -177,7 +182,7 @@ impl Field {
             Domain::Grid(_) => ("grid", None),
             Domain::Points { coordinates, .. } => ("points", Some(ctx.upload("points", coordinates, Use::Other)?)),
         };
-        let spec = EvaluateSpec::new(inr, plan, name, texture_format);
+        let spec = EvaluateSpec::new(inr, plan, name, texture_format, (latents.len(), domain.len()));
         let pipeline = ctx.pipeline("evaluate.wgsl", &spec)?;
 
         let count = |n: usize| {
@@ -185,8 +190,14 @@ impl Field {
                 .map_err(|_| Error::invalid(format!("{n} points or latents are too many for one evaluation")))
         };
         let tiles = count(domain.len().div_ceil(spec.tile.points_per_group))?;
-        let total = count(tiles as usize * latents.len())?;
-        let mut job = Job { tiles, first_latent: count(latents.start)?, points: count(domain.len())?, ..Job::zeroed() };
+        let total = count(tiles as usize * latents.len().div_ceil(spec.tile.slots))?;
+        let mut job = Job {
+            tiles,
+            first_latent: count(latents.start)?,
+            latents: count(latents.len())?,
+            points: count(domain.len())?,
+            ..Job::zeroed()
+        };
         (job.theta_stride, job.feature_stride, job.frequencies) = (plan.stride, layout.row_stride, layout.frequencies);
         (job.low, job.inverse_range) = (self.model.values.low, 1.0 / (self.model.values.high - self.model.values.low));
         if let Domain::Grid(grid) = domain {
@@ -230,7 +241,7 @@ impl Field {
         let bind_group = ctx.bind_group("evaluation", &pipeline, bound.into_iter());
         ctx.check()?;
         let generated = if codes.fused { self.model.hypernetwork.macs_per_latent() } else { 0 };
-        let macs_per_group = (spec.tile.points_per_group * inr.macs_per_point() + generated) as f64;
+        let macs_per_group = (spec.tile.slots * (spec.tile.points_per_group * inr.macs_per_point() + generated)) as f64;
         Ok(Evaluation {
             ctx: Arc::clone(ctx),
             pipeline,

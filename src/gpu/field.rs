@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::layout::{Layer, Layout, Plan};
+use super::layout::{Layer, Layout, Placed, Plan, Tensor};
 use super::memory::{Buffer, Use};
+use super::tile::{Extent, Tile};
 use super::{Context, generate};
 use crate::Result;
-use crate::measure::Timings;
+use crate::measure::{Timings, Work};
 use crate::model::Model;
 
 /// A model whose parameters lie in GPU memory.
@@ -73,6 +74,29 @@ impl Field {
     /// Whether the heads can be fused here: linear ones that fill more than one binding cannot.
     pub fn fusible(&self) -> bool {
         self.layout.fusible()
+    }
+
+    /// The work of evaluating so many latents at so many points each.
+    pub fn work(&self, latents: usize, points: usize, fused: bool) -> Work {
+        let plan = self.plan(fused).0;
+        let tile = Tile::choose(Extent::new(&self.model.inr, plan, latents, points));
+        let tiles = (latents.next_multiple_of(tile.slots) * points.div_ceil(tile.points_per_group)) as f64;
+        let batch = latents as f64;
+        let macs = |p: &Placed| f64::from(p.map.inputs) * f64::from(p.map.length) * 4.0;
+        let weights = |t: &Tensor| f64::from(t.length) * 4.0;
+        let passes = &self.layout.trunk_passes;
+        let trunks: f64 = passes.iter().flat_map(|p| &p.maps).map(macs).sum();
+        let dispatches = passes.len() + passes.iter().filter(|p| !p.norms.is_empty()).count();
+        let others = [!plan.maps.is_empty(), !plan.fills.is_empty(), true];
+        Work {
+            dispatches: (dispatches + others.iter().filter(|&&o| o).count()) as f64,
+            generated: batch * (trunks + plan.maps.iter().map(macs).sum::<f64>()),
+            written: batch
+                * plan.fills.iter().map(|f| weights(&f.tensor) * (1.0 + f.tensor.macs_per_weight())).sum::<f64>(),
+            evaluated: tiles * (tile.points_per_group * self.model.inr.macs_per_point()) as f64,
+            loaded: tiles * plan.layers.iter().map(|l| weights(&l.weight)).sum::<f64>(),
+            filled: tiles * plan.layers.iter().map(|l| weights(&l.weight) * l.weight.macs_per_weight()).sum::<f64>(),
+        }
     }
 
     /// The most latents whose theta fits `bytes`.

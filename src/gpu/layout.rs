@@ -92,6 +92,17 @@ impl Tensor {
     fn constant(value: f32) -> Self {
         Self { kind: Kind::Constant as u32, base: value.to_bits(), ..Self::default() }
     }
+
+    /// Multiply-adds by which `fill` makes one of its numbers.
+    pub(super) fn macs_per_weight(&self) -> f64 {
+        if self.kind == Kind::Linear as u32 {
+            f64::from(self.feature_count)
+        } else if self.kind == Kind::LowRank as u32 {
+            4.0 * f64::from(self.feature_count)
+        } else {
+            0.0
+        }
+    }
 }
 
 #[repr(C)]

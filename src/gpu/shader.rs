@@ -162,8 +162,10 @@ pub fn portable_kernels() -> Vec<(String, String)> {
                         (2, ..=4) => &[("grid", ""), ("grid", "rgba8unorm"), ("grid", "rgba16float"), ("points", "")],
                         _ => &[("points", "")],
                     };
-                    for (domain, texture) in targets {
-                        let spec = EvaluateSpec::new(inr, plan, domain, texture);
+                    for (n, (domain, texture)) in targets.iter().enumerate() {
+                        // Large pictures, and few points of many latents.
+                        let extent = if n % 2 == 0 { (1, 1 << 16) } else { (1000, 9) };
+                        let spec = EvaluateSpec::new(inr, plan, domain, texture, extent);
                         let name = format!("evaluate {inr} {weight:?} {modulation:?} {strategy} {domain} {texture}");
                         kernels.push((name, link("evaluate.wgsl", &spec)));
                     }

@@ -2,12 +2,18 @@
 
 use serde::Serialize;
 
+use super::layout::{Kind, Plan};
+use crate::model::Inr;
+
 /// WebGPU's default limit of workgroup memory.
 pub(super) const WORKGROUP_BYTES: usize = 16 << 10;
 /// Outputs an invocation owns.
 const ROWS: usize = 8;
 /// Quads of points an invocation owns.
 const QUADS: usize = 2;
+
+/// Invocations that fill the subgroups of any GPU (64 are two of NVIDIA's, one of AMD's widest).
+const FILLED: usize = 64;
 
 /// One way to cut a layer into invocations and slabs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -24,14 +30,36 @@ pub(super) struct Tile {
     pub slab: usize,
     /// vec4s of the widest layer, padded to whole row groups.
     pub rows4: usize,
-    /// Invocations of a workgroup.
+    /// Latents that a workgroup evaluates side by side.
+    pub slots: usize,
+    /// Invocations for each of them.
     pub threads: usize,
-    /// Points of a workgroup.
+    /// Points of each of them.
     pub points_per_group: usize,
-    /// Workgroup memory in vec4s.
+    /// Workgroup memory of each of them in vec4s.
     pub tile_vec4s: usize,
-    /// The same in bytes.
+    /// Workgroup memory in bytes, all together.
     pub tile_bytes: usize,
+}
+
+/// What is to be evaluated, as far as the shape of the tile depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    /// Widest layer.
+    pub width: usize,
+    /// Whether a weight is dear, so that many points should share it (linear heads, fused).
+    pub dear: bool,
+    /// Latents in the batch.
+    pub latents: usize,
+    /// Points of each.
+    pub points: usize,
+}
+
+impl Extent {
+    pub(super) fn new(inr: &Inr, plan: &Plan, latents: usize, points: usize) -> Self {
+        // Only linear heads make a weight so dear that more points should share it.
+        Self { width: inr.max_width(), dear: plan.kinds().contains(&Kind::Linear), latents, points }
+    }
 }
 
 impl Tile {
@@ -51,6 +79,7 @@ impl Tile {
             row_groups,
             slab,
             rows4,
+            slots: 1,
             threads: row_groups * point_groups,
             points_per_group,
             tile_vec4s,
@@ -58,19 +87,39 @@ impl Tile {
         }
     }
 
-    /// The tile for INRs up to `width` wide.
+    /// The same with several latents side by side: as many as there are, as fill the subgroups, and as fit.
+    fn shared_by(self, latents: usize) -> Self {
+        let fits = WORKGROUP_BYTES / self.tile_bytes;
+        let slots = (FILLED / self.threads).min(fits).min(latents).max(1);
+        Self { slots, tile_bytes: slots * self.tile_bytes, ..self }
+    }
+
+    /// The tile for an evaluation, within WebGPU's default limits.
     ///
-    /// Within WebGPU's default limits, the first that fits of: as many points as keep the group at 128
-    /// invocations (256 where weights are fused, whose price every further point shares), slabs of 16, 8
-    /// or 4 inputs. At 64, 128 and 256 wide that is 64 x 64, 128 x 64 and 256 x 32.
-    pub(super) fn choose(width: usize, fused: bool) -> Self {
-        let invocations = if fused { 256 } else { 128 };
-        let most_points = if fused { 256 } else { 64 };
-        let groups = [32, 16, 8, 4, 2, 1];
-        groups
-            .iter()
-            .flat_map(|&g| [16, 8, 4].map(|slab| Self::new(width, g, slab)))
-            .find(|t| t.points_per_group <= most_points && t.threads <= invocations && t.tile_bytes <= WORKGROUP_BYTES)
+    /// A workgroup takes at most 64 points and 128 invocations, so that at 64, 128 and 256 wide its tiles are 64 x 64,
+    /// 128 x 64 and 256 x 32 (256 points and invocations where weights are dear; as many points as fill the subgroups
+    /// where INRs are narrow); fewer where that leaves fewer of them idle. Small INRs with few points share a
+    /// workgroup. Slabs are of 16, 8 or 4 inputs.
+    pub(super) fn choose(extent: Extent) -> Self {
+        let Extent { width, dear, latents, points } = extent;
+        let (invocations, most_points) = if dear { (256, 256) } else { (128, 64) };
+        let tiles = |groups: usize| {
+            let slabs = [16, 8, 4].map(|slab| Self::new(width, groups, slab).shared_by(latents));
+            let fits = |t: &Self| {
+                let narrow = t.threads <= FILLED && t.points_per_group <= 256;
+                let few = t.points_per_group <= most_points && t.threads <= invocations;
+                (few || narrow) && t.tile_bytes <= WORKGROUP_BYTES
+            };
+            // The deepest slab, unless a shallower one lets more latents in.
+            slabs.into_iter().filter(fits).reduce(|best, t| if t.slots > best.slots { t } else { best })
+        };
+        // Points evaluated, the idle ones among them, and the price of a tile's weights in points.
+        let price = if dear { 128 } else { 6 };
+        let cost = |t: &Self| points.div_ceil(t.points_per_group) * (t.points_per_group + price);
+        [32, 16, 8, 4, 2, 1]
+            .into_iter()
+            .filter_map(tiles)
+            .reduce(|best, t| if cost(&t) < cost(&best) { t } else { best })
             // 512 wide, one point group, slabs of 4: 64 invocations and 10.5 KiB always fit.
             .unwrap_or_else(|| Self::new(width, 1, 4))
     }
@@ -80,13 +129,19 @@ impl Tile {
 mod tests {
     use super::*;
 
+    fn choose(width: usize, dear: bool, latents: usize, points: usize) -> Tile {
+        Tile::choose(Extent { width, dear, latents, points })
+    }
+
     #[test]
     fn every_width_fits_the_portable_limits() {
-        for fused in [false, true] {
+        for dear in [false, true] {
             for width in 1..=512 {
-                let t = Tile::choose(width, fused);
-                assert!(t.tile_bytes <= WORKGROUP_BYTES && t.threads <= 256, "{width}: {t:?}");
-                assert!(t.rows4 * 4 >= width);
+                for (latents, points) in [(1, 1), (1, 1 << 20), (1000, 1), (7, 33), (4096, 4096)] {
+                    let t = choose(width, dear, latents, points);
+                    assert!(t.tile_bytes <= WORKGROUP_BYTES && t.slots * t.threads <= 256, "{width}: {t:?}");
+                    assert!(t.rows4 * 4 >= width && t.slots <= latents);
+                }
             }
         }
     }
@@ -94,11 +149,24 @@ mod tests {
     #[test]
     fn the_measured_shapes_are_chosen() {
         let shape = |w| {
-            let t = Tile::choose(w, false);
+            let t = choose(w, false, 1, 1 << 16);
             (t.points_per_group, t.slab, t.threads)
         };
         assert_eq!(shape(64), (64, 16, 64));
         assert_eq!(shape(128), (64, 16, 128));
         assert_eq!(shape(256), (32, 8, 128));
+    }
+
+    #[test]
+    fn no_group_idles() {
+        // Few points of many small INRs: subgroups are filled with latents, not with padding.
+        for (width, points) in [(16, 16), (16, 64), (32, 16), (24, 40), (64, 16)] {
+            let t = choose(width, false, 4096, points);
+            let used = points as f64 / points.next_multiple_of(t.points_per_group) as f64;
+            assert!(t.slots * t.threads >= 48 && used > 0.8, "{width} wide, {points} points: {t:?}");
+        }
+        // Many points of one narrow INR: with points.
+        let t = choose(16, false, 1, 1 << 16);
+        assert!(t.slots == 1 && t.threads >= 48, "{t:?}");
     }
 }

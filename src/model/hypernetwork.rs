@@ -238,8 +238,12 @@ impl<T: Real> Hypernetwork<T> {
 
     /// Multiply-adds to generate one theta from one latent.
     pub fn macs_per_latent(&self) -> usize {
-        let trunks: usize = self.trunks.iter().flat_map(|t| &t.layers).map(|l| l.map.weight.len()).sum();
-        trunks + self.heads.iter().map(Head::macs_per_latent).sum::<usize>()
+        self.trunk_macs() + self.heads.iter().map(Head::macs_per_latent).sum::<usize>()
+    }
+
+    /// Those of the trunks.
+    pub fn trunk_macs(&self) -> usize {
+        self.trunks.iter().flat_map(|t| &t.layers).map(|l| l.map.weight.len()).sum()
     }
 
     /// Features of each trunk.

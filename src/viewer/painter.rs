@@ -179,7 +179,8 @@ impl GpuPainter {
     fn next_level(&mut self) -> Result<()> {
         let (Some(request), Some(&level)) = (&self.request, self.levels.first()) else { return Ok(()) };
         let field = self.field.gpu().expect("a GPU painter's field is on a GPU");
-        let fused = request.strategy.is_fused();
+        let points = request.size[0] as usize * request.size[1] as usize;
+        let fused = self.field.is_fused(request.strategy, 1, points);
         if self.codes.as_ref().is_none_or(|(z, f, _)| *z != request.z || *f != fused) {
             let batch = if request.z.is_empty() { 1 } else { request.z.len() / self.field.model().latent_dim() };
             self.codes = Some((request.z.clone(), fused, field.prepare(&request.z, batch, fused)?));
