@@ -10,8 +10,8 @@ use std::sync::Arc;
 use common::{engines, fixture, max_error};
 use hypersine::engine::Strategy;
 use hypersine::model::file::{self, Precision};
-use hypersine::model::import::{Final, Layout, Options, StateDict, Tensor, import, read};
-use hypersine::model::{Activation, Align, Domain, Model, Span};
+use hypersine::model::import::{Final, Layout, Options, StateDict, Tensor, from_state, import, read};
+use hypersine::model::{Activation, Align, Domain, Head, Model, Span};
 use safetensors::tensor::TensorView;
 
 const BOUND: f64 = 1e-5;
@@ -137,6 +137,30 @@ fn siren_pytorch_has_two_omegas() {
 }
 
 #[test]
+fn siren_pytorchs_modulator_multiplies_the_sines() {
+    let latents = Some("siren_pytorch_modulated_latents.pth");
+    let (model, layout) = imported("siren_pytorch_modulated.pth", latents, Options::default());
+    assert_eq!((layout, model.inr.to_string()), (Layout::SirenPytorch, "2-9x3-3".to_owned()));
+    assert_eq!((model.latents.len(), model.latent_dim()), (3, 4));
+    points("siren-pytorch's modulator", &model, "siren_pytorch_modulated");
+    picture("siren-pytorch's modulator", &model, "siren_pytorch_modulated");
+    // Programs from before such trunks must not read it, and the file brings all of it back.
+    let bytes = file::to_bytes(&model, Precision::F32).unwrap();
+    assert!(String::from_utf8_lossy(&bytes).contains(r#"\"version\":3"#));
+    let back = file::from_bytes(&bytes).unwrap();
+    assert_eq!((&back.inr, &back.hypernetwork, &back.latents), (&model.inr, &model.hypernetwork, &model.latents));
+
+    // Latents may come later; a wrapper without a modulator is a SIREN.
+    let (bare, _) = imported("siren_pytorch_modulated.pth", None, Options::default());
+    assert_eq!((bare.latents.len(), &bare.hypernetwork), (0, &model.hypernetwork));
+    let mut state = read(&fixture("siren_pytorch_modulated.pth")).unwrap();
+    state.retain(|name, _| !name.starts_with("modulator."));
+    let plain = from_state(&state, &Options::default()).unwrap();
+    assert_eq!((plain.layout, plain.model.latent_dim()), (Layout::SirenPytorch, 0));
+    assert!(plain.model.hypernetwork.heads.iter().all(Head::is_shared));
+}
+
+#[test]
 fn what_is_said_goes_before_the_layouts_own() {
     let options = |omega, first_omega| Options { omega, first_omega, ..Options::default() };
     let omegas = |name: &str, options: Options| {
@@ -189,10 +213,20 @@ fn wrong_checkpoints_get_a_sentence_that_says_where() {
         assert!(!error.contains('\n') && error.len() < 400, "{error}");
     };
     let own = Options::default();
-    for name in ["coin.pth", "coinpp.pth", "deepsdf.pth", "functa.npz", "siren_pytorch.pth", "siren.pth", "hyper.pth"] {
+    for name in [
+        "coin.pth",
+        "coinpp.pth",
+        "deepsdf.pth",
+        "functa.npz",
+        "siren_pytorch.pth",
+        "siren.pth",
+        "hyper.pth",
+        "siren_pytorch_modulated.pth",
+    ] {
         let whole = read(&fixture(name)).unwrap();
         let used: Vec<&String> = whole.keys().filter(|k| !k.contains("latent") || k.contains("to_mod")).collect();
-        for key in used.iter().filter(|k| !k.contains("lrs") && !k.contains("latents") && !k.contains("hypo")) {
+        let idle = ["lrs", "latents", "hypo", "grid"];
+        for key in used.iter().filter(|k| !idle.iter().any(|i| k.contains(i))) {
             // Without a tensor: an error. (Without both of a last layer's, what is left may be a smaller network.)
             let mut state = whole.clone();
             state.remove(*key);
@@ -224,7 +258,7 @@ fn wrong_checkpoints_get_a_sentence_that_says_where() {
         state
     };
     refused(&with("coinpp.pth", "modulation_net.bias"), &own, &["use_latent"]);
-    refused(&with("siren_pytorch.pth", "modulator.layers.0.0.bias"), &own, &["modulator.layers.0.0.bias", "SirenNet"]);
+    refused(&with("siren_pytorch.pth", "modulator.layers.1.0.bias"), &own, &["modulator.layers.0.0", "missing"]);
     let film = "modulated_siren/modulated_siren_layer/fi_lm/shift";
     refused(&with("functa.npz", film), &own, &[film, "single signal"]);
     refused(&StateDict::from([("x".into(), Tensor { shape: vec![2], data: vec![0.0; 2] })]), &own, &["layout"]);
