@@ -161,6 +161,14 @@ fn siren_pytorchs_modulator_multiplies_the_sines() {
 }
 
 #[test]
+fn a_file_of_latents_may_hold_the_model_too() {
+    let own = &imported("hyper.pth", None, Options::default()).0.latents;
+    assert_eq!(own.len(), 3);
+    // Layers that take the latent are as wide as it.
+    assert_eq!(&imported("hyper.pth", Some("hyper.pth"), Options::default()).0.latents, own);
+}
+
+#[test]
 fn what_is_said_goes_before_the_layouts_own() {
     let options = |omega, first_omega| Options { omega, first_omega, ..Options::default() };
     let omegas = |name: &str, options: Options| {
@@ -258,10 +266,21 @@ fn wrong_checkpoints_get_a_sentence_that_says_where() {
         state
     };
     refused(&with("coinpp.pth", "modulation_net.bias"), &own, &["use_latent"]);
+    let norm = "hyper_net.nets.0.net.0.1.weight";
+    refused(&with("hyper.pth", norm), &own, &[norm]);
     refused(&with("siren_pytorch.pth", "modulator.layers.1.0.bias"), &own, &["modulator.layers.0.0", "missing"]);
     let film = "modulated_siren/modulated_siren_layer/fi_lm/shift";
     refused(&with("functa.npz", film), &own, &[film, "single signal"]);
     refused(&StateDict::from([("x".into(), Tensor { shape: vec![2], data: vec![0.0; 2] })]), &own, &["layout"]);
+
+    // Shapes with a 0, whose other numbers nothing bounds.
+    let empty = |name: &str, key: &str, shape: [usize; 2]| {
+        let mut state = read(&fixture(name)).unwrap();
+        assert!(state.insert(key.into(), Tensor { shape: shape.to_vec(), data: Vec::new() }).is_some(), "{key}");
+        refused(&state, &own, &["shape", "0"]);
+    };
+    empty("hyper.pth", "latents.weight", [1 << 60, 0]);
+    empty("functa.npz", "latent_modulated_siren/modulated_siren_layer/linear/w", [0, 1 << 60]);
 
     let latents = |checkpoint: &str, file: &str| {
         let options = Options { latents: Some(fixture(file)), ..Options::default() };
@@ -271,6 +290,17 @@ fn wrong_checkpoints_get_a_sentence_that_says_where() {
     assert!(wrong.contains("coinpp_latents.pth") && wrong.contains("4 entries") && wrong.contains("[3, 5]"), "{wrong}");
     let useless = latents("coin.pth", "coinpp_latents.pth");
     assert!(useless.contains("single INR"), "{useless}");
+    // Latents that are wrong are not the checkpoint's fault.
+    let mut codes = read(&fixture("deepsdf_latents.pth")).unwrap();
+    codes.values_mut().for_each(|t| t.data[5] = f32::INFINITY);
+    let wrong = Options { latents: Some(save(dir.path(), "codes.safetensors", &codes)), ..own.clone() };
+    let error = import(&fixture("deepsdf.pth"), &wrong).unwrap_err().to_string();
+    assert!(error.contains("codes.safetensors") && error.contains("latent '1'") && error.contains("finite"), "{error}");
+    for checkpoint in ["coin.pth", "deepsdf.pth"] {
+        let names = Options { names: Some(vec!["a".into()]), ..own.clone() };
+        let error = import(&fixture(checkpoint), &names).unwrap_err().to_string();
+        assert!(error.contains("1 names") && error.contains("0 latents"), "{error}");
+    }
     let names = Options { latents: Some(fixture("deepsdf_latents.pth")), names: Some(vec!["a".into()]), ..own };
     let error = import(&fixture("deepsdf.pth"), &names).unwrap_err().to_string();
     assert!(
