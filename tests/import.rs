@@ -61,6 +61,20 @@ fn a_plain_siren_with_its_own_conventions() {
 }
 
 #[test]
+fn a_safetensors_file_may_begin_like_another_container() {
+    let bytes = std::fs::read(fixture("hyper.safetensors")).unwrap();
+    let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
+    let (header, data) = rest.split_at(usize::try_from(u64::from_le_bytes(*length)).unwrap());
+    // The header's length comes first: these are 0x80 of a pickle and PK of a zip.
+    for length in [header.len().next_multiple_of(256) + 0x80, usize::from(u16::from_le_bytes(*b"PK"))] {
+        let mut padded = header.to_vec();
+        padded.resize(length, b' ');
+        let whole = [&(length as u64).to_le_bytes()[..], &padded, data].concat();
+        assert_eq!(from_bytes(&whole).unwrap(), from_bytes(&bytes).unwrap());
+    }
+}
+
+#[test]
 fn strides_and_offsets_of_views() {
     let stored = read(&fixture("hyper_outputs.safetensors")).unwrap();
     let state = read(&fixture("hyper_strided.pth")).unwrap();

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use common::{engines, fixture, max_error};
 use hypersine::engine::Strategy;
 use hypersine::model::file::{self, Precision};
-use hypersine::model::import::{Final, Layout, Options, StateDict, Tensor, import, read};
-use hypersine::model::{Activation, Align, Domain, Model, Span};
+use hypersine::model::import::{Final, Layout, Options, StateDict, Tensor, from_state, import, read};
+use hypersine::model::{Activation, Align, Domain, Head, Model, Span};
 use safetensors::tensor::TensorView;
 
 const BOUND: f64 = 1e-5;
@@ -137,6 +137,38 @@ fn siren_pytorch_has_two_omegas() {
 }
 
 #[test]
+fn siren_pytorchs_modulator_multiplies_the_sines() {
+    let latents = Some("siren_pytorch_modulated_latents.pth");
+    let (model, layout) = imported("siren_pytorch_modulated.pth", latents, Options::default());
+    assert_eq!((layout, model.inr.to_string()), (Layout::SirenPytorch, "2-9x3-3".to_owned()));
+    assert_eq!((model.latents.len(), model.latent_dim()), (3, 4));
+    points("siren-pytorch's modulator", &model, "siren_pytorch_modulated");
+    picture("siren-pytorch's modulator", &model, "siren_pytorch_modulated");
+    // Programs from before such trunks must not read it, and the file brings all of it back.
+    let bytes = file::to_bytes(&model, Precision::F32).unwrap();
+    assert!(String::from_utf8_lossy(&bytes).contains(r#"\"version\":3"#));
+    let back = file::from_bytes(&bytes).unwrap();
+    assert_eq!((&back.inr, &back.hypernetwork, &back.latents), (&model.inr, &model.hypernetwork, &model.latents));
+
+    // Latents may come later; a wrapper without a modulator is a SIREN.
+    let (bare, _) = imported("siren_pytorch_modulated.pth", None, Options::default());
+    assert_eq!((bare.latents.len(), &bare.hypernetwork), (0, &model.hypernetwork));
+    let mut state = read(&fixture("siren_pytorch_modulated.pth")).unwrap();
+    state.retain(|name, _| !name.starts_with("modulator."));
+    let plain = from_state(&state, &Options::default()).unwrap();
+    assert_eq!((plain.layout, plain.model.latent_dim()), (Layout::SirenPytorch, 0));
+    assert!(plain.model.hypernetwork.heads.iter().all(Head::is_shared));
+}
+
+#[test]
+fn a_file_of_latents_may_hold_the_model_too() {
+    let own = &imported("hyper.pth", None, Options::default()).0.latents;
+    assert_eq!(own.len(), 3);
+    // Layers that take the latent are as wide as it.
+    assert_eq!(&imported("hyper.pth", Some("hyper.pth"), Options::default()).0.latents, own);
+}
+
+#[test]
 fn what_is_said_goes_before_the_layouts_own() {
     let options = |omega, first_omega| Options { omega, first_omega, ..Options::default() };
     let omegas = |name: &str, options: Options| {
@@ -189,10 +221,20 @@ fn wrong_checkpoints_get_a_sentence_that_says_where() {
         assert!(!error.contains('\n') && error.len() < 400, "{error}");
     };
     let own = Options::default();
-    for name in ["coin.pth", "coinpp.pth", "deepsdf.pth", "functa.npz", "siren_pytorch.pth", "siren.pth", "hyper.pth"] {
+    for name in [
+        "coin.pth",
+        "coinpp.pth",
+        "deepsdf.pth",
+        "functa.npz",
+        "siren_pytorch.pth",
+        "siren.pth",
+        "hyper.pth",
+        "siren_pytorch_modulated.pth",
+    ] {
         let whole = read(&fixture(name)).unwrap();
         let used: Vec<&String> = whole.keys().filter(|k| !k.contains("latent") || k.contains("to_mod")).collect();
-        for key in used.iter().filter(|k| !k.contains("lrs") && !k.contains("latents") && !k.contains("hypo")) {
+        let idle = ["lrs", "latents", "hypo", "grid"];
+        for key in used.iter().filter(|k| !idle.iter().any(|i| k.contains(i))) {
             // Without a tensor: an error. (Without both of a last layer's, what is left may be a smaller network.)
             let mut state = whole.clone();
             state.remove(*key);
@@ -224,10 +266,21 @@ fn wrong_checkpoints_get_a_sentence_that_says_where() {
         state
     };
     refused(&with("coinpp.pth", "modulation_net.bias"), &own, &["use_latent"]);
-    refused(&with("siren_pytorch.pth", "modulator.layers.0.0.bias"), &own, &["modulator.layers.0.0.bias", "SirenNet"]);
+    let norm = "hyper_net.nets.0.net.0.1.weight";
+    refused(&with("hyper.pth", norm), &own, &[norm]);
+    refused(&with("siren_pytorch.pth", "modulator.layers.1.0.bias"), &own, &["modulator.layers.0.0", "missing"]);
     let film = "modulated_siren/modulated_siren_layer/fi_lm/shift";
     refused(&with("functa.npz", film), &own, &[film, "single signal"]);
     refused(&StateDict::from([("x".into(), Tensor { shape: vec![2], data: vec![0.0; 2] })]), &own, &["layout"]);
+
+    // Shapes with a 0, whose other numbers nothing bounds.
+    let empty = |name: &str, key: &str, shape: [usize; 2]| {
+        let mut state = read(&fixture(name)).unwrap();
+        assert!(state.insert(key.into(), Tensor { shape: shape.to_vec(), data: Vec::new() }).is_some(), "{key}");
+        refused(&state, &own, &["shape", "0"]);
+    };
+    empty("hyper.pth", "latents.weight", [1 << 60, 0]);
+    empty("functa.npz", "latent_modulated_siren/modulated_siren_layer/linear/w", [0, 1 << 60]);
 
     let latents = |checkpoint: &str, file: &str| {
         let options = Options { latents: Some(fixture(file)), ..Options::default() };
@@ -237,6 +290,17 @@ fn wrong_checkpoints_get_a_sentence_that_says_where() {
     assert!(wrong.contains("coinpp_latents.pth") && wrong.contains("4 entries") && wrong.contains("[3, 5]"), "{wrong}");
     let useless = latents("coin.pth", "coinpp_latents.pth");
     assert!(useless.contains("single INR"), "{useless}");
+    // Latents that are wrong are not the checkpoint's fault.
+    let mut codes = read(&fixture("deepsdf_latents.pth")).unwrap();
+    codes.values_mut().for_each(|t| t.data[5] = f32::INFINITY);
+    let wrong = Options { latents: Some(save(dir.path(), "codes.safetensors", &codes)), ..own.clone() };
+    let error = import(&fixture("deepsdf.pth"), &wrong).unwrap_err().to_string();
+    assert!(error.contains("codes.safetensors") && error.contains("latent '1'") && error.contains("finite"), "{error}");
+    for checkpoint in ["coin.pth", "deepsdf.pth"] {
+        let names = Options { names: Some(vec!["a".into()]), ..own.clone() };
+        let error = import(&fixture(checkpoint), &names).unwrap_err().to_string();
+        assert!(error.contains("1 names") && error.contains("0 latents"), "{error}");
+    }
     let names = Options { latents: Some(fixture("deepsdf_latents.pth")), names: Some(vec!["a".into()]), ..own };
     let error = import(&fixture("deepsdf.pth"), &names).unwrap_err().to_string();
     assert!(

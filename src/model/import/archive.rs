@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 use std::io::{Cursor, Read};
 
-use zip::ZipArchive;
+use zip::{CompressionMethod, ZipArchive};
 
 use crate::{Error, Result};
 
 /// An archive whose entries may be read once each, or nearly.
 pub(super) struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
-    /// Bytes that may still be read: neither container compresses by itself, so that entries which together are larger
-    /// than the file are a lie.
+    /// Bytes that may still be read: nothing is compressed, so that entries which together are larger than the file are a
+    /// lie.
     left: u64,
 }
 
@@ -35,6 +35,11 @@ impl<'a> Archive<'a> {
 
     pub(super) fn read(&mut self, name: &str) -> Result<Vec<u8>> {
         let file = self.zip.by_name(name).map_err(|e| broken(&format!("{name}: {e}")))?;
+        if file.compression() != CompressionMethod::Stored {
+            return Err(Error::invalid(format!(
+                "'{name}' is compressed in this archive; save the arrays as numpy.savez does, without compression"
+            )));
+        }
         let claimed = file.size();
         self.left = self
             .left
@@ -44,5 +49,32 @@ impl<'a> Archive<'a> {
         let mut data = Vec::new();
         file.take(claimed + 1).read_to_end(&mut data).map_err(|e| broken(&format!("{name}: {e}")))?;
         Ok(data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+
+    #[test]
+    fn compressed_entries_are_named() {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        writer.start_file("w.npy", stored).unwrap();
+        writer.write_all(b"numbers").unwrap();
+        let mut bytes = writer.finish().unwrap().into_inner();
+        assert_eq!(Archive::open(&bytes).unwrap().read("w.npy").unwrap(), b"numbers");
+        // The method stands behind signature, version and flags, in the entry's own header and in the directory's.
+        for (signature, method) in [(b"PK\x03\x04", 8), (b"PK\x01\x02", 10)] {
+            let at = bytes.windows(4).position(|w| w == signature).unwrap();
+            bytes[at + method] = 8;
+        }
+        let error = Archive::open(&bytes).unwrap().read("w.npy").unwrap_err().to_string();
+        assert!(error.contains("'w.npy'") && error.contains("compress"), "{error}");
     }
 }

@@ -2,13 +2,17 @@
 
 use half::{bf16, f16};
 
-use super::Tensor;
+use super::{StateDict, Tensor};
 use crate::{Error, Result};
 
 /// More numbers than any model here may have.
 const MAX_ELEMENTS: usize = 1 << 31;
 
-/// A number's type. Integers (counters of optimisers, masks) are read over.
+pub(super) fn damaged(what: &str) -> Error {
+    Error::invalid(format!("the checkpoint is damaged or cut short ({what})"))
+}
+
+/// A number's type. Integers (counters of optimisers, masks) and text are read over.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Element {
     F16,
@@ -71,10 +75,17 @@ impl View {
         Self { element, offset: 0, shape, strides }
     }
 
+    /// Adds the tensor under its name, if it is one of use.
+    pub(super) fn insert(&self, state: &mut StateDict, name: &str, data: &[u8], left: &mut usize) -> Result<()> {
+        if !matches!(self.element, Element::Other(_)) {
+            state.insert(name.to_owned(), self.gather(name, data, left)?);
+        }
+        Ok(())
+    }
+
     /// Gathers the tensor's numbers from its storage. `left` is how many numbers the checkpoint may still hold: views
     /// may share a storage, but not a thousand of them.
-    pub(super) fn gather(&self, name: &str, data: &[u8], left: &mut usize) -> Result<Tensor> {
-        let damaged = |what: &str| Error::invalid(format!("the checkpoint is damaged or cut short ({what})"));
+    fn gather(&self, name: &str, data: &[u8], left: &mut usize) -> Result<Tensor> {
         let count = self.shape.iter().try_fold(1_usize, |n, &s| n.checked_mul(s)).filter(|&n| n <= MAX_ELEMENTS);
         let count =
             count.ok_or_else(|| Error::invalid(format!("tensor '{name}' claims an absurd shape {:?}", self.shape)))?;

@@ -36,8 +36,7 @@ fn as_pytorch(state: &StateDict) -> Result<StateDict> {
     for (key, tensor) in state {
         let parts: Vec<&str> = key.split(['/', '.', ':']).collect();
         let [.., module, name] = parts[..] else { continue };
-        // Haiku numbers equal names from the second on: layer, layer_1, layer_2, ...
-        let layer = parts.iter().find_map(|p| p.strip_prefix(LAYER)).map(|n| n.strip_prefix('_').unwrap_or("0"));
+        let layer = parts.iter().find_map(|p| p.strip_prefix(LAYER).and_then(number));
         let place = match (layer, module.strip_prefix("linear_")) {
             (Some(l), _) => format!("layer.{l}"),
             (None, Some(l)) if parts.contains(&MAP) => format!("map.{l}"),
@@ -52,8 +51,13 @@ fn as_pytorch(state: &StateDict) -> Result<StateDict> {
     Ok(named)
 }
 
+/// The number of a layer, by what stands behind its name: Haiku numbers equal names from the second on.
+fn number(behind: &str) -> Option<&str> {
+    if behind.is_empty() { Some("0") } else { behind.strip_prefix('_') }
+}
+
 fn transposed(name: &str, tensor: &Tensor) -> Result<Tensor> {
-    let [rows, columns] = tensor.shape[..] else {
+    let (&[rows, columns], false) = (&tensor.shape[..], tensor.data.is_empty()) else {
         return Err(Error::invalid(format!("tensor '{name}' has shape {:?}; a matrix is needed", tensor.shape)));
     };
     let data = (0..columns).flat_map(|c| (0..rows).map(move |r| tensor.data[r * columns + c])).collect();

@@ -8,18 +8,29 @@ use crate::{Error, Result};
 
 /// Names under which a checkpoint holds its latent table.
 const OWN: [&str; 5] = ["latents.weight", "latent_codes.weight", "latents", "latent_codes", "auto_decoder.weight"];
-/// How the names of tables end in files of latents.
-const TABLES: [&str; 6] = ["latents", "latent_codes", "weight", "modulation", "modulations", "latent_vector"];
+/// What the names of tables have among their components.
+const TABLES: [&str; 5] = ["latents", "latent_codes", "modulation", "modulations", "latent_vector"];
+
+/// Whether a tensor is a latent table by its name.
+pub(super) fn is_table(name: &str) -> bool {
+    name.split(['.', '/']).any(|part| TABLES.contains(&part))
+}
+
+/// No table.
+pub(super) fn none(names: Option<&[String]>) -> Result<LatentTable> {
+    named(Vec::new(), Vec::new(), names)
+}
 
 /// The table in the checkpoint itself; empty where there is none.
 pub(super) fn own(state: &StateDict, names: Option<&[String]>) -> Result<LatentTable> {
     let table = OWN.iter().find_map(|n| state.get(*n));
     // functa's checkpoints hold the latent from which every signal's fit starts.
     let table = table.or_else(|| state.iter().find(|(k, _)| k.ends_with("latent_vector")).map(|(_, t)| t));
-    let Some(table) = table else { return Ok(LatentTable::default()) };
+    let Some(table) = table else { return none(names) };
     let (rows, values) = match table.shape[..] {
         [_] => (1, table.data.clone()),
-        [rows, _] => (rows, table.data.clone()),
+        // Rows of nothing could be any number.
+        [rows, columns] if columns > 0 => (rows, table.data.clone()),
         _ => {
             return Err(Error::invalid(format!(
                 "the latent table has shape {:?}; it should be [latents, entries]",
@@ -34,15 +45,15 @@ pub(super) fn own(state: &StateDict, names: Option<&[String]>) -> Result<LatentT
 /// (DeepSDF's `latent_codes`, COIN++'s and functa's modulations). Its rows are what has `dim` entries.
 pub(super) fn from_file(path: &Path, dim: usize, names: Option<&[String]>) -> Result<LatentTable> {
     let state = super::read(path)?;
-    in_state(&state, dim, names).map_err(|e| e.in_file(path))
+    let table = in_state(&state, dim, names).and_then(|table| table.validate(dim).map(|()| table));
+    table.map_err(|e| e.in_file(path))
 }
 
 fn in_state(state: &StateDict, dim: usize, names: Option<&[String]>) -> Result<LatentTable> {
-    let usual = |name: &str| TABLES.iter().any(|t| name.rsplit(['.', '/']).next() == Some(t));
     let fits = |t: &Tensor| t.shape.last() == Some(&dim) && !t.data.is_empty();
     let mut tables: Vec<(&String, &Tensor)> = state.iter().filter(|(_, t)| fits(t)).collect();
-    if tables.iter().any(|(n, _)| usual(n)) {
-        tables.retain(|(n, _)| usual(n));
+    if tables.iter().any(|(n, _)| is_table(n)) {
+        tables.retain(|(n, _)| is_table(n));
     }
     if tables.is_empty() {
         let found: Vec<String> = state.iter().take(4).map(|(n, t)| format!("'{n}' {:?}", t.shape)).collect();

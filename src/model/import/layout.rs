@@ -21,7 +21,7 @@ pub enum Layout {
     /// facebookresearch/DeepSDF: a decoder of latent and point.
     #[value(name = "deepsdf")]
     DeepSdf,
-    /// lucidrains/siren-pytorch: a SIREN.
+    /// lucidrains/siren-pytorch: a SIREN, and one whose sines a modulator multiplies.
     SirenPytorch,
 }
 

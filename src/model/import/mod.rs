@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use safetensors::SafeTensors;
 
-use super::{Align, Interval, LatentTable, Model, Order, Span, ValueRange, file};
+use super::{Align, Interval, Model, Order, Span, ValueRange, file};
 use crate::{Error, Result};
 use archive::Archive;
 
@@ -114,7 +114,7 @@ pub fn from_state(state: &StateDict, options: &Options) -> Result<Imported> {
             return Err(Error::file(file, "latents are of no use here: the checkpoint is a single INR"));
         }
         Some(file) => latents::from_file(file, latent_dim, names)?,
-        None if latent_dim == 0 => LatentTable::default(),
+        None if latent_dim == 0 => latents::none(names)?,
         None => latents::own(state, names)?,
     };
     let model = Model {
@@ -152,11 +152,12 @@ pub fn read(path: &Path) -> Result<StateDict> {
 /// As [`read`].
 pub fn from_bytes(bytes: &[u8]) -> Result<StateDict> {
     match bytes {
+        _ if bytes.starts_with(numpy::MAGIC) => numpy::read_npy(bytes),
+        // Before zip and pickle: the first byte is the header's length, which may be theirs.
+        [_, _, _, _, _, _, _, _, b'{', ..] => read_safetensors(bytes),
         [b'P', b'K', ..] => read_zip(bytes),
         [0x80, ..] => pth::read_pickles(bytes),
-        [_, _, _, _, _, _, _, _, b'{', ..] => read_safetensors(bytes),
         [] => Err(Error::invalid("the file is empty")),
-        _ if bytes.starts_with(numpy::MAGIC) => numpy::read_npy(bytes),
         _ => Err(Error::invalid("neither a PyTorch checkpoint nor a safetensors or NumPy file")),
     }
 }

@@ -20,7 +20,8 @@ pub(super) enum Gains {
 /// Puts the SIREN's layers and the maps of the modulation network (ReLU between them) together. Both codebases
 /// learn gains as what is added to 1, and add 1/2 to the output.
 ///
-/// As many numbers as hidden neurons are shifts, twice as many gains and shifts.
+/// As many numbers as hidden neurons are shifts, twice as many gains and shifts. Gains alone, which both codebases
+/// allow, look like shifts.
 pub(super) fn build(
     mut maps: Vec<Dense<f32>>,
     mut modulation: Vec<Dense<f32>>,

@@ -68,12 +68,18 @@ impl Network {
         let inr = Inr { inputs, outputs, encoding: Encoding::Identity, hidden };
         inr.validate()?;
         if last != Final::None {
-            let mut identity = vec![0.0; outputs * outputs];
-            identity.iter_mut().step_by(outputs + 1).for_each(|w| *w = 1.0);
-            heads.push(Head::shared(identity, vec![0.0; outputs]));
+            let Dense { weight, bias, .. } = identity(outputs);
+            heads.push(Head::shared(weight, bias));
         }
         Ok(Self { inr, hypernetwork: Hypernetwork { latent_dim, trunks, heads } })
     }
+}
+
+/// The map that changes nothing.
+pub(super) fn identity(n: usize) -> Dense<f32> {
+    let mut weight = vec![0.0; n * n];
+    weight.iter_mut().step_by(n + 1).for_each(|w| *w = 1.0);
+    Dense { outputs: n, inputs: n, weight, bias: vec![0.0; n] }
 }
 
 /// Fails where one layer's inputs are not the outputs of the layer before it.

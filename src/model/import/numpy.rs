@@ -3,7 +3,7 @@
 
 use super::StateDict;
 use super::archive::Archive;
-use super::element::{Element, View};
+use super::element::View;
 use super::tree;
 use crate::{Error, Result};
 
@@ -48,20 +48,14 @@ fn insert(state: &mut StateDict, name: &str, bytes: &[u8], left: &mut usize) -> 
                 return Err(damaged("a PyTorch tensor among NumPy's objects"));
             };
             let full = if path.is_empty() { name.to_owned() } else { format!("{name}.{path}") };
-            if !matches!(view.element, Element::Other(_)) {
-                state.insert(full.clone(), view.gather(&full, data, left)?);
-            }
+            view.insert(state, &full, data, left)?;
         }
         return Ok(());
     }
     let element = tree::element(kind)?;
     let shape = field(header, "shape").and_then(sizes).ok_or_else(|| damaged("no shape"))?;
     let fortran = field(header, "fortran_order").is_some_and(|v| v.starts_with("True"));
-    if !matches!(element, Element::Other(_)) {
-        let tensor = View::contiguous(element, shape, fortran).gather(name, data, left)?;
-        state.insert(name.to_owned(), tensor);
-    }
-    Ok(())
+    View::contiguous(element, shape, fortran).insert(state, name, data, left)
 }
 
 /// Header and numbers: magic, version (major, minor), the header's length (2 bytes in version 1, else 4), header.
@@ -126,6 +120,14 @@ mod tests {
         for kind in ["'>f4'", "'<c8'", "[('a', '<f4')]", "'<f16'"] {
             let header = format!("{{'descr': {kind}, 'fortran_order': False, 'shape': (1,), }}\n");
             assert!(read_npy(&npy(&header, &[0.0; 6])).is_err(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn integers_and_text_are_read_over() {
+        for kind in ["<i8", "|b1", "|u1", "<U12", "|S3"] {
+            let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': (1,), }}\n");
+            assert!(read_npy(&npy(&header, &[0.0; 12])).unwrap().is_empty(), "{kind}");
         }
     }
 

@@ -137,6 +137,7 @@ impl<'a> Machine<'a> {
     /// Pushes a container of parts of at most the given depth.
     fn push_around(&mut self, depth: usize, value: Value<'a>) -> Result<()> {
         let depth = one_deeper(depth)?;
+        self.made += 1;
         self.stack.push(Item::Node(Node { value, depth, slot: None }));
         Ok(())
     }
@@ -279,7 +280,11 @@ impl<'a> Machine<'a> {
                 0x95 => drop(self.take(8)?),
                 b'.' => return Ok(self.pop()?.value),
                 // The stack and the memo.
-                b'(' => self.stack.push(Item::Mark),
+                b'(' => {
+                    // It takes as much memory as a value.
+                    self.made += 1;
+                    self.stack.push(Item::Mark);
+                }
                 b'0' => drop(self.pop()?),
                 b'1' => drop(self.pop_to_mark()?),
                 b'2' => {
@@ -500,9 +505,12 @@ mod tests {
 
     #[test]
     fn plain_values_are_bounded_too() {
-        // Each None costs a byte in the file and fifty in memory.
-        let bytes = [b"\x80\x02(".as_slice(), &vec![b'N'; MAX_VALUES + 1], b"t."].concat();
-        assert!(read(&bytes, none).is_err());
+        // Each None costs a byte in the file and fifty in memory; marks and empty containers are no cheaper.
+        for part in [b"N".as_slice(), b"(", b"(t", b"(l", b")"] {
+            let bytes = [b"\x80\x02(", &part.repeat(MAX_VALUES + 1)[..]].concat();
+            let error = read(&bytes, none).unwrap_err().to_string();
+            assert!(error.contains("absurdly large"), "{error}");
+        }
     }
 
     #[test]

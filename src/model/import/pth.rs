@@ -5,17 +5,13 @@ use std::collections::HashMap;
 
 use super::StateDict;
 use super::archive::Archive;
-use super::element::Element;
+use super::element::damaged;
 use super::pickle::Value;
 use super::tree::{self, Found};
-use crate::{Error, Result};
+use crate::Result;
 
 /// `torch.serialization.MAGIC_NUMBER`, little-endian, as pickle stores it.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
-
-fn damaged(what: &str) -> Error {
-    Error::invalid(format!("the checkpoint is damaged or cut short ({what})"))
-}
 
 /// Reads the zip container; `listing` is its `data.pkl`.
 pub(super) fn read_zip(archive: &mut Archive<'_>, listing: &str, limit: usize) -> Result<StateDict> {
@@ -55,9 +51,8 @@ pub(super) fn read_pickles(bytes: &[u8]) -> Result<StateDict> {
         return Err(damaged("the list of storages is missing"));
     };
     let found = tree::tensors(&root)?;
-    let elements: HashMap<&str, Element> = (found.iter())
-        .filter_map(|(_, t)| if let Found::Stored { key, view } = t { Some((*key, view.element)) } else { None })
-        .collect();
+    let mut elements = HashMap::new();
+    tree::storages(&root, &mut elements)?;
     let mut storages: HashMap<&str, &[u8]> = HashMap::new();
     for key in keys {
         let Value::Text(key) = key else {
@@ -90,9 +85,43 @@ fn assemble<'s>(
                 (storage(key).ok_or_else(|| damaged(&format!("tensor '{name}' without its storage")))?, view)
             }
         };
-        if !matches!(view.element, Element::Other(_)) {
-            state.insert(name.clone(), view.gather(name, data, &mut left)?);
-        }
+        view.insert(&mut state, name, data, &mut left)?;
     }
     Ok(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tensor of two numbers in the storage of that key.
+    fn tensor(key: u8) -> Vec<u8> {
+        let storage =
+            [b"((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x00".as_slice(), &[key]].concat();
+        let rest = b"X\x03\x00\x00\x00cpuK\x02NtQK\x00K\x02\x85K\x01\x85\x89ccollections\nOrderedDict\n)RtR";
+        [b"ctorch._utils\n_rebuild_tensor_v2\n", &storage[..], rest].concat()
+    }
+
+    #[test]
+    fn a_legacy_checkpoint_may_hold_an_optimiser() {
+        let text = |s: &str| [b"X", &u32::try_from(s.len()).unwrap().to_le_bytes()[..], s.as_bytes()].concat();
+        // {'model': {'w': tensor a}, 'optimizer': {0: tensor b}}
+        let model = [b"}".as_slice(), &text("w"), &tensor(b'a'), b"s"].concat();
+        let optimizer = [b"}K\x00".as_slice(), &tensor(b'b'), b"s"].concat();
+        let root = [b"\x80\x02}(", &text("model")[..], &model, &text("optimizer"), &optimizer, b"u."].concat();
+        let storage = |numbers: [f32; 2]| [&2_u64.to_le_bytes()[..], bytemuck::cast_slice(&numbers)].concat();
+        let bytes = [
+            &[b"\x80\x02\x8a\x0a".as_slice(), &MAGIC, b"."].concat()[..],
+            b"\x80\x02M\xe9\x03.",
+            b"\x80\x02}.",
+            &root,
+            &[b"\x80\x02](", &text("b")[..], &text("a"), b"e."].concat(),
+            &storage([3.0, 4.0]),
+            &storage([1.0, 2.0]),
+        ]
+        .concat();
+        let state = read_pickles(&bytes).unwrap();
+        assert_eq!(state.iter().map(|(k, t)| (k.as_str(), &t.data[..])).collect::<Vec<_>>(), [("w", &[1.0, 2.0][..])]);
+        assert!(read_pickles(&bytes[..bytes.len() - 1]).is_err());
+    }
 }

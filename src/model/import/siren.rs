@@ -3,7 +3,7 @@
 
 use super::Conventions;
 use super::network::{Layer, Network};
-use super::state::{self, StateDict, dense, prefix_of};
+use super::state::{self, StateDict, dense, prefix_of_layer};
 use crate::model::{Activation, Dense, Head, Source, Trunk, TrunkLayer, heads};
 use crate::{Error, Result};
 
@@ -26,16 +26,11 @@ fn plain(state: &StateDict, conventions: &Conventions) -> Result<Network> {
         let some: Vec<&str> = state.keys().take(4).map(String::as_str).collect();
         Error::invalid(format!("the layout is not known: no SIREN layers among tensors like '{}'", some.join("', '")))
     };
-    let (prefix, wrapper) = [("0.0.weight", ".0"), ("0.linear.weight", ".linear"), ("0.weight", "")]
+    let (prefix, wrapper) = [("0.0", ".0"), ("0.linear", ".linear"), ("0", "")]
         .iter()
-        .find_map(|(ending, wrapper)| prefix_of(state, ending).map(|p| (p, wrapper)))
+        .find_map(|(first, wrapper)| prefix_of_layer(state, first).map(|p| (p, wrapper)))
         .ok_or_else(unknown)?;
-    // The last layer of the Colab's SIREN is a bare Linear, without the wrapper.
-    let maps = (0..state::count(state, |l| format!("{prefix}{l}"))?).map(|l| {
-        let (wrapped, bare) = (format!("{prefix}{l}{wrapper}"), format!("{prefix}{l}"));
-        dense(state, if state.contains_key(&format!("{bare}.weight")) { &bare } else { &wrapped })
-    });
-    let maps = maps.collect::<Result<Vec<_>>>()?;
+    let maps = block(state, |l| format!("{prefix}{l}"), wrapper)?;
     Network::siren(maps.into_iter().map(Layer::shared).collect(), 0, Vec::new(), conventions)
 }
 
@@ -46,11 +41,7 @@ fn hypernetwork(state: &StateDict, conventions: &Conventions) -> Result<Network>
     let mut generated = Vec::new();
     for k in 0..state::count(state, |k| format!("{prefix}hyper_net.nets.{k}"))? {
         let net = format!("{prefix}hyper_net.nets.{k}.net");
-        let layer = |i: usize| {
-            let (wrapped, bare) = (format!("{net}.{i}.0"), format!("{net}.{i}"));
-            dense(state, if state.contains_key(&format!("{bare}.weight")) { &bare } else { &wrapped })
-        };
-        let mut layers = (0..state::count(state, |i| format!("{net}.{i}"))?).map(layer).collect::<Result<Vec<_>>>()?;
+        let mut layers = block(state, |i| format!("{net}.{i}"), ".0")?;
         let map = layers.pop().ok_or_else(|| Error::invalid(format!("'{net}' has no layers")))?;
         generated.push(heads::Generated { trunk: trunks.len(), map });
         trunks.push(relu_trunk(layers));
@@ -76,6 +67,26 @@ fn hypernetwork(state: &StateDict, conventions: &Conventions) -> Result<Network>
         layers.push(Layer { outputs, inputs: numbers / outputs, skip: false, head });
     }
     Network::siren(layers, latent_dim, trunks, conventions)
+}
+
+/// The maps of the layers of those names, each in its wrapper or (as the last layer of the Colab's SIREN) without.
+fn block(state: &StateDict, name: impl Fn(usize) -> String, wrapper: &str) -> Result<Vec<Dense<f32>>> {
+    let map = |l: usize| {
+        let bare = name(l);
+        let inside = format!("{bare}.");
+        let map = if state.contains_key(&format!("{inside}weight")) { bare } else { format!("{bare}{wrapper}") };
+        let known = [format!("{map}.weight"), format!("{map}.bias")];
+        // Scene representation networks have a LayerNorm there; without it the numbers would be wrong.
+        if let Some((other, _)) =
+            state.range(inside.clone()..).take_while(|(k, _)| k.starts_with(&inside)).find(|(k, _)| !known.contains(k))
+        {
+            return Err(Error::invalid(format!(
+                "'{other}': only a linear map and its activation are known in a layer"
+            )));
+        }
+        dense(state, &map)
+    };
+    (0..state::count(state, &name)?).map(map).collect()
 }
 
 /// An MLP with ReLU after every layer.

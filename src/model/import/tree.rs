@@ -1,7 +1,10 @@
 //! What a pickle of tensors means: the names that it may mention, and the tensors and arrays in its tree of
 //! dictionaries and lists, each under its path.
 
-use super::element::{Element, View};
+use std::collections::HashMap;
+
+use super::element::{Element, View, damaged};
+use super::latents;
 use super::pickle::{self, Value};
 use crate::{Error, Result};
 
@@ -13,9 +16,10 @@ pub(super) enum Found<'a> {
     Inline { data: &'a [u8], view: View },
 }
 
-fn damaged(what: &str) -> Error {
-    Error::invalid(format!("the checkpoint is damaged or cut short ({what})"))
-}
+/// Keys under which training checkpoints hold the model.
+const WRAPPERS: [&str; 5] = ["model", "state_dict", "model_state_dict", "net_state_dict", "params"];
+/// Longest name of a tensor: thousands of tensors under one key of a megabyte would fill the memory with names.
+const MAX_NAME: usize = 512;
 
 /// The element type of PyTorch's storage classes.
 fn of_storage(class: &str) -> Option<Element> {
@@ -79,35 +83,60 @@ fn what(name: &str) -> Callee {
 }
 
 /// All tensors of a pickle: of the `state_dict` itself, or of one inside a training checkpoint
-/// (`{'model': state_dict, 'optimizer': ..}` and the like).
+/// (`{'model': state_dict, 'optimizer': ..}` and the like) with the latents that lie beside it.
 pub(super) fn tensors<'a>(root: &Value<'a>) -> Result<Vec<(String, Found<'a>)>> {
     let mut found = Vec::new();
-    collect(root, "", &mut found)?;
+    let mut model = root;
+    while let Some(inner) = wrapped(model) {
+        for (key, value) in entries(model).filter(|(key, _)| latents::is_table(key)) {
+            collect(value, key, &mut found)?;
+        }
+        model = inner;
+    }
+    collect(model, "", &mut found)?;
     if found.is_empty() {
         return Err(Error::invalid("there are no tensors in this checkpoint"));
     }
-    // A wrapping key (`model.`, `state_dict.`) is not part of the names.
-    for wrapper in ["model.", "state_dict.", "model_state_dict.", "net_state_dict.", "params."] {
-        if found.iter().any(|(n, _)| n.starts_with(wrapper)) && !found.iter().all(|(n, _)| n.starts_with(wrapper)) {
-            found.retain(|(n, _)| n.starts_with(wrapper));
-        }
-        if found.iter().all(|(n, _)| n.starts_with(wrapper)) {
-            for (name, _) in &mut found {
-                *name = name.split_off(wrapper.len());
-            }
+    // A module's name that all tensors bear says nothing.
+    for wrapper in WRAPPERS {
+        let all = found.iter().all(|(n, _)| n.strip_prefix(wrapper).is_some_and(|n| n.starts_with('.')));
+        if all {
+            found.iter_mut().for_each(|(name, _)| *name = name.split_off(wrapper.len() + 1));
         }
     }
     Ok(found)
 }
 
+/// The model in a training checkpoint.
+fn wrapped<'v, 'a>(value: &'v Value<'a>) -> Option<&'v Value<'a>> {
+    // `model` may as well be a name or a list of settings.
+    let holds_tensors = |value: &Value<'a>| {
+        let mut found = Vec::new();
+        collect(value, "", &mut found).is_err() || !found.is_empty()
+    };
+    let under = |wrapper: &str| entries(value).find(|(key, value)| *key == wrapper && holds_tensors(value));
+    WRAPPERS.iter().find_map(|w| under(w)).map(|(_, model)| model)
+}
+
+/// What a mapping holds under its text keys.
+fn entries<'v, 'a>(value: &'v Value<'a>) -> impl Iterator<Item = (&'a str, &'v Value<'a>)> {
+    let parts = match value {
+        Value::Call(name, arguments) if what(name) == Callee::Mapping => &arguments[..],
+        other => std::slice::from_ref(other),
+    };
+    let dicts = parts.iter().filter_map(|v| if let Value::Dict(entries) = v { Some(entries) } else { None });
+    dicts.flatten().filter_map(|(key, value)| if let Value::Text(key) = key { Some((*key, value)) } else { None })
+}
+
 fn collect<'a>(value: &Value<'a>, path: &str, found: &mut Vec<(String, Found<'a>)>) -> Result<()> {
+    if path.len() > MAX_NAME {
+        return Err(damaged("the name of a tensor is absurdly long"));
+    }
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {
-        Value::Dict(entries) => {
-            for (key, value) in entries {
-                if let Value::Text(key) = key {
-                    collect(value, &below(key), found)?;
-                }
+        Value::Dict(_) => {
+            for (key, value) in entries(value) {
+                collect(value, &below(key), found)?;
             }
         }
         // Numbered so that the order of the names is that of the list.
@@ -165,20 +194,41 @@ fn sizes(value: &Value<'_>) -> Result<Vec<usize>> {
     items.iter().map(size).collect()
 }
 
-/// The arguments of `_rebuild_tensor_v2(storage, offset, size, stride, ...)`, where the storage is
-/// `('storage', class, key, location, numel, ...)`.
-fn tensor<'a>(arguments: &[Value<'a>]) -> Result<Found<'a>> {
-    let [Value::Persistent(storage), offset, shape, strides, ..] = arguments else {
-        return Err(damaged("a tensor without its description"));
-    };
-    let Value::Tuple(storage) = &**storage else {
+/// Key and element type of a storage, `('storage', class, key, location, numel, ...)`.
+fn storage<'a>(id: &Value<'a>) -> Result<(&'a str, Element)> {
+    let Value::Tuple(parts) = id else {
         return Err(damaged("a storage without its description"));
     };
-    let [Value::Text(_), Value::Global(class), Value::Text(key), ..] = &storage[..] else {
+    let [Value::Text(_), Value::Global(class), Value::Text(key), ..] = &parts[..] else {
         return Err(damaged("a storage without its description"));
     };
     let element =
         of_storage(class).ok_or_else(|| Error::invalid(format!("storages of class '{class}' are not understood")))?;
+    Ok((key, element))
+}
+
+/// Adds all storages that a pickle names, those of an optimiser and the like, too.
+pub(super) fn storages<'a>(value: &Value<'a>, found: &mut HashMap<&'a str, Element>) -> Result<()> {
+    match value {
+        Value::Tuple(parts) | Value::List(parts) | Value::Call(_, parts) => {
+            parts.iter().try_for_each(|part| storages(part, found))
+        }
+        Value::Dict(entries) => entries.iter().try_for_each(|(_, value)| storages(value, found)),
+        Value::Persistent(id) => {
+            let (key, element) = storage(id)?;
+            found.insert(key, element);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The arguments of `_rebuild_tensor_v2(storage, offset, size, stride, ...)`.
+fn tensor<'a>(arguments: &[Value<'a>]) -> Result<Found<'a>> {
+    let [Value::Persistent(id), offset, shape, strides, ..] = arguments else {
+        return Err(damaged("a tensor without its description"));
+    };
+    let (key, element) = storage(id)?;
     let (shape, strides) = (sizes(shape)?, sizes(strides)?);
     if shape.len() != strides.len() {
         return Err(damaged("shape and strides do not match"));
@@ -221,15 +271,62 @@ pub(super) fn element(kind: &str) -> Result<Element> {
         "f2" => Element::F16,
         "f4" => Element::F32,
         "f8" => Element::F64,
+        // Integers and text.
         _ => match plain.split_at_checked(1) {
-            Some(("b" | "i" | "u", n)) => match n {
-                "1" => Element::Other(1),
-                "2" => Element::Other(2),
-                "4" => Element::Other(4),
-                "8" => Element::Other(8),
-                _ => return Err(unknown()),
-            },
+            Some(("b" | "i" | "u" | "U" | "S", n)) => Element::Other(n.parse().map_err(|_| unknown())?),
             _ => return Err(unknown()),
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An array of one number as a pickle has it.
+    fn array() -> Value<'static> {
+        let dtype = Value::Call("numpy.dtype".into(), vec![Value::Text("f4")]);
+        let shape = Value::Tuple(vec![Value::Int(1)]);
+        let state = vec![Value::Int(1), shape, dtype, Value::Bool(false), Value::Bytes(&[0; 4])];
+        Value::Call("numpy.core.multiarray._reconstruct".into(), vec![Value::Tuple(state)])
+    }
+
+    fn dict(entries: Vec<(&'static str, Value<'static>)>) -> Value<'static> {
+        Value::Dict(entries.into_iter().map(|(k, v)| (Value::Text(k), v)).collect())
+    }
+
+    fn names(root: &Value<'_>) -> Vec<String> {
+        tensors(root).unwrap().into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn a_training_checkpoint_is_its_model_and_the_latents_beside_it() {
+        let model = || Value::Call("collections.OrderedDict".into(), vec![dict(vec![("net.0.w", array())])]);
+        let other = || dict(vec![("momentum", array())]);
+        let root =
+            dict(vec![("optimizer", other()), ("model", model()), ("latents", array()), ("epoch", Value::Int(3))]);
+        assert_eq!(names(&root), ["latents", "net.0.w"]);
+        let root = dict(vec![("state_dict", dict(vec![("model", model())])), ("codes", other())]);
+        assert_eq!(names(&root), ["net.0.w"]);
+        // A model's name is no model, and neither are its settings.
+        let settings = dict(vec![("width", Value::Int(3))]);
+        for no_model in [Value::Text("siren"), settings] {
+            let root = dict(vec![("model", no_model), ("params", model()), ("ema", model())]);
+            assert_eq!(names(&root), ["net.0.w"]);
+        }
+    }
+
+    #[test]
+    fn modules_of_a_flat_state_dict_are_all_kept() {
+        let root = dict(vec![("model.net.0.w", array()), ("modulator.w", array())]);
+        assert_eq!(names(&root), ["model.net.0.w", "modulator.w"]);
+        let root = dict(vec![("model.net.0.w", array()), ("model.latents.w", array())]);
+        assert_eq!(names(&root), ["net.0.w", "latents.w"]);
+    }
+
+    #[test]
+    fn names_are_bounded() {
+        let key: &'static str = "k".repeat(MAX_NAME + 1).leak();
+        assert!(tensors(&dict(vec![(key, Value::List(vec![array(), array()]))])).is_err());
+    }
 }
