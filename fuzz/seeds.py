@@ -17,7 +17,7 @@ for folder in ["checkpoint", "model", "npz"]:
     (HERE / "seeds" / folder).mkdir(parents=True, exist_ok=True)
 
 # The pickles inside PyTorch's archives, which the target puts back into one.
-for name in ["coin", "coinpp", "deepsdf_parametrized", "deepsdf_latents_list"]:
+for name in ["coin", "coinpp", "deepsdf_parametrized", "deepsdf_latents_list", "siren_pytorch_modulated"]:
     with zipfile.ZipFile(FIXTURES / f"{name}.pth") as f:
         entry = next(n for n in f.namelist() if n.endswith("data.pkl"))
         (HERE / f"seeds/checkpoint/{name}.pkl").write_bytes(f.read(entry))

@@ -21,7 +21,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         let stored = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
         archive.start_file("a/data.pkl", stored).expect("memory");
         archive.write_all(bytes).expect("memory");
-        for key in 0..8 {
+        for key in 0..16 {
             archive.start_file(format!("a/data/{key}"), stored).expect("memory");
             archive.write_all(&[0x3d; 1024]).expect("memory");
         }
