@@ -1,8 +1,10 @@
 //! The CPU twin of every kernel, generic over the number type: in `f32` it is the fallback backend
 //! (`--device cpu`), in `f64` the oracle of the tests.
 
+mod backward;
 mod network;
 
+pub use backward::{Batch, Gradients, Losses, Objective};
 pub use network::Network;
 
 /// Number of worker threads that evaluation uses.

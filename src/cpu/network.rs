@@ -15,10 +15,10 @@ use crate::model::{Activation, Domain, Features, Hypernetwork, Inr, LayerShape, 
 /// A model as the CPU evaluates it, in precision `T`.
 #[derive(Clone, Debug)]
 pub struct Network<T> {
-    inr: Inr,
-    layers: Vec<LayerShape>,
-    slots: Vec<Slots>,
-    hypernetwork: Arc<Hypernetwork<T>>,
+    pub(super) inr: Inr,
+    pub(super) layers: Vec<LayerShape>,
+    pub(super) slots: Vec<Slots>,
+    pub(super) hypernetwork: Arc<Hypernetwork<T>>,
 }
 
 /// One block: its points, their encoding, and activations `[width, points]`, two of them to go back and forth.
@@ -46,6 +46,16 @@ impl Network<f64> {
 impl<T: Real> Network<T> {
     fn of(inr: &Inr, hypernetwork: Arc<Hypernetwork<T>>) -> Self {
         Self { layers: inr.layers(), slots: hypernetwork.slots(inr), inr: inr.clone(), hypernetwork }
+    }
+
+    /// The parameters that generate theta.
+    pub fn hypernetwork(&self) -> &Arc<Hypernetwork<T>> {
+        &self.hypernetwork
+    }
+
+    /// The parameters, to be changed. Where another holds them too, this network gets a copy of its own.
+    pub fn hypernetwork_mut(&mut self) -> &mut Hypernetwork<T> {
+        Arc::make_mut(&mut self.hypernetwork)
     }
 
     /// Numbers of one latent's theta.
@@ -151,54 +161,83 @@ impl<T: Real> Network<T> {
         let encoded = &mut encoded[..self.inr.encoding.width(self.inr.inputs) * count];
         load_points(domain, first, count, points);
         self.inr.encoding.apply(count, points, encoded);
-        for ((shape, slots), head) in self.layers.iter().zip(&self.slots).zip(&self.hypernetwork.heads) {
-            // The previous layer's outputs, then, in the first layer and where there is a skip, the coordinates.
-            if shape.inputs > shape.previous {
-                from[shape.previous * count..][..encoded.len()].copy_from_slice(encoded);
+        let last = self.layers.len() - 1;
+        for (l, shape) in self.layers.iter().enumerate() {
+            self.append_coordinates(l, encoded, count, from);
+            if l == last {
+                self.affine(l, theta, from, count, out);
+            } else {
+                let used = &mut to[..shape.outputs * count];
+                self.affine(l, theta, from, count, used);
+                self.activate(l, theta, count, used);
+                std::mem::swap(from, to);
             }
-            let vector = |at: usize| &theta[at..at + shape.outputs];
-            let weight = Matrix::row_major(&theta[slots.weight..slots.bias], shape.outputs, shape.inputs);
-            let input = Matrix::row_major(from, shape.inputs, count);
-            let bias = vector(slots.bias);
-            let Some(activation) = shape.activation else {
-                for pixel in out.chunks_exact_mut(shape.outputs) {
-                    pixel.copy_from_slice(bias);
-                }
-                add_product(MatrixMut::strided(out, shape.outputs, count, 1, shape.outputs), weight, input);
-                return;
-            };
-            let used = &mut to[..shape.outputs * count];
-            for (row, &b) in used.chunks_exact_mut(count).zip(bias) {
+        }
+    }
+
+    /// Completes layer `l`'s inputs: the previous layer's outputs, then, in the first layer and where there is a skip, the
+    /// encoded coordinates.
+    pub(super) fn append_coordinates(&self, l: usize, encoded: &[T], count: usize, inputs: &mut [T]) {
+        let shape = &self.layers[l];
+        if shape.inputs > shape.previous {
+            inputs[shape.previous * count..][..encoded.len()].copy_from_slice(encoded);
+        }
+    }
+
+    /// Layer `l`'s `W x + b` of a block: `input` is `[inputs][count]`, `out` `[outputs][count]`, but point by point in the
+    /// last layer.
+    pub(super) fn affine(&self, l: usize, theta: &[T], input: &[T], count: usize, out: &mut [T]) {
+        let (shape, slots) = (&self.layers[l], &self.slots[l]);
+        let bias = &theta[slots.bias..][..shape.outputs];
+        let out = if shape.activation.is_some() {
+            for (row, &b) in out.chunks_exact_mut(count).zip(bias) {
                 row.fill(b);
             }
-            add_product(MatrixMut::row_major(used, shape.outputs, count), weight, input);
-            let place = head.modulation.as_ref().map(|m| m.place);
-            let modulate = |used: &mut [T], shift_scale: T| {
-                for (r, row) in used.chunks_exact_mut(count).enumerate() {
-                    let gain = slots.gain.map_or(T::ONE, |at| theta[at + r]);
-                    let shift = slots.shift.map_or(T::ZERO, |at| theta[at + r]) * shift_scale;
-                    row.iter_mut().for_each(|u| *u = *u * gain + shift);
-                }
-            };
-            match (place, activation) {
-                (Some(Place::BeforeOmega), _) => modulate(used, T::ONE),
-                // sin(g omega u + s) = sin(omega (g u + s / omega))
-                (Some(Place::AfterOmega), Activation::Sine { omega }) => {
-                    modulate(used, T::from_f64(1.0 / f64::from(omega)));
-                }
-                _ => {}
+            MatrixMut::row_major(out, shape.outputs, count)
+        } else {
+            for point in out.chunks_exact_mut(shape.outputs) {
+                point.copy_from_slice(bias);
             }
-            activation.apply(used);
-            if place == Some(Place::AfterActivation) {
-                modulate(used, T::ONE);
+            MatrixMut::strided(out, shape.outputs, count, 1, shape.outputs)
+        };
+        add_product(out, self.weight(l, theta), Matrix::row_major(input, shape.inputs, count));
+    }
+
+    /// Layer `l`'s weights.
+    pub(super) fn weight<'a>(&self, l: usize, theta: &'a [T]) -> Matrix<'a, T> {
+        let (shape, slots) = (&self.layers[l], &self.slots[l]);
+        Matrix::row_major(&theta[slots.weight..slots.bias], shape.outputs, shape.inputs)
+    }
+
+    /// Where layer `l` is modulated, and the factor of its shifts. After omega is before it with smaller shifts:
+    /// `sin(g omega u + s) = sin(omega (g u + s / omega))`.
+    pub(super) fn modulation(&self, l: usize) -> Option<(Place, T)> {
+        let place = self.hypernetwork.heads[l].modulation.as_ref()?.place;
+        match (place, self.layers[l].activation) {
+            (Place::AfterOmega, Some(Activation::Sine { omega })) => {
+                Some((Place::BeforeOmega, T::from_f64(1.0 / f64::from(omega))))
             }
-            std::mem::swap(from, to);
+            _ => Some((place, T::ONE)),
+        }
+    }
+
+    /// What hidden layer `l` does with `W x + b`, in place: activation and modulation.
+    pub(super) fn activate(&self, l: usize, theta: &[T], count: usize, values: &mut [T]) {
+        let modulation = self.modulation(l);
+        if let Some((Place::BeforeOmega, scale)) = modulation {
+            self.slots[l].modulate(theta, scale, count, values);
+        }
+        if let Some(activation) = &self.layers[l].activation {
+            activation.apply(values);
+        }
+        if let Some((Place::AfterActivation, scale)) = modulation {
+            self.slots[l].modulate(theta, scale, count, values);
         }
     }
 }
 
 /// Writes the coordinates of `points` points from `first` on, one row per coordinate.
-fn load_points<T: Real>(domain: &Domain<'_>, first: usize, points: usize, rows: &mut [T]) {
+pub(super) fn load_points<T: Real>(domain: &Domain<'_>, first: usize, points: usize, rows: &mut [T]) {
     match domain {
         Domain::Grid(grid) => {
             let width = grid.width as usize;

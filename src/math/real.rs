@@ -1,6 +1,6 @@
 //! The number type over which the CPU twin is generic, and the functions of it that networks need.
 
-use std::ops::{Add, AddAssign, Mul, Sub};
+use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
 use pulp::{Arch, WithSimd};
 
@@ -19,6 +19,7 @@ pub trait Real:
     + AddAssign
     + Sub<Output = Self>
     + Mul<Output = Self>
+    + Div<Output = Self>
     + 'static
 {
     /// 0
@@ -34,8 +35,14 @@ pub trait Real:
     fn to_f32(self) -> f32;
     /// Exact for both instances.
     fn to_f64(self) -> f64;
+    /// The square root.
+    fn sqrt(self) -> Self;
     /// `1 / sqrt(self)`
-    fn inverse_sqrt(self) -> Self;
+    fn inverse_sqrt(self) -> Self {
+        Self::ONE / self.sqrt()
+    }
+    /// Its size without its sign.
+    fn abs(self) -> Self;
 
     /// `sin(2 pi scale u)`
     fn sine(values: &mut [Self], scale: Self);
@@ -158,8 +165,13 @@ impl Real for f32 {
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
-    fn inverse_sqrt(self) -> Self {
-        1.0 / self.sqrt()
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self::sqrt(self)
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        Self::abs(self)
     }
     fn sine(values: &mut [Self], scale: Self) {
         map(values, |u| sine_turns(u * scale));
@@ -217,8 +229,13 @@ impl Real for f64 {
     fn to_f64(self) -> f64 {
         self
     }
-    fn inverse_sqrt(self) -> Self {
-        1.0 / self.sqrt()
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self::sqrt(self)
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        Self::abs(self)
     }
     fn sine(values: &mut [Self], scale: Self) {
         values.iter_mut().for_each(|u| *u = (std::f64::consts::TAU * scale * *u).sin());

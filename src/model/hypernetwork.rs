@@ -1,12 +1,19 @@
 //! The network that writes the INR's weights: trunks (z -> features h) and one head per INR layer.
 
-use super::heads::Slots;
+use rayon::prelude::*;
+
+use super::heads::{Adjoint, Slots};
 use super::{Activation, Head, Inr, LayerShape};
-use crate::math::{Matrix, MatrixMut, Real, add_product};
+use crate::math::{Matrix, MatrixMut, Real, add_product, dot, product, sum, zip};
 use crate::{Error, Result};
 
 /// Widest trunk or latent that is accepted.
 pub(super) const MAX_FEATURES: usize = 8192;
+
+/// Multiply-adds that are worth a thread's while.
+const TASK: usize = 1 << 20;
+/// Most pieces that a map's rows are cut into where each piece has a gradient of the map's inputs of its own.
+const PIECES: usize = 16;
 
 /// An affine map `y = W x + b` with `W` stored row-major as `[outputs, inputs]`, as PyTorch does.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,12 +102,52 @@ impl<T: Real> Dense<T> {
         for row in out.chunks_mut(out_stride.max(1)).take(batch) {
             row[..self.outputs].copy_from_slice(&self.bias);
         }
-        // out^T [outputs, batch] += W [outputs, inputs] x^T [inputs, batch]
-        add_product(
-            MatrixMut::strided(out, self.outputs, batch, 1, out_stride),
-            Matrix::row_major(&self.weight, self.outputs, self.inputs),
-            Matrix::strided(x, self.inputs, batch, 1, x_stride),
-        );
+        // out^T [outputs, batch] += W [outputs, inputs] x^T [inputs, batch], piece by piece of W's rows: each number of W is
+        // read once.
+        let out = MatrixMut::strided(out, self.outputs, batch, 1, out_stride);
+        let x = Matrix::strided(x, self.inputs, batch, 1, x_stride);
+        let rows = self.rows_per_task(batch);
+        out.row_chunks(rows).into_par_iter().enumerate().for_each(|(i, out)| {
+            let weight = self.rows(i * rows, out.rows());
+            add_product(out, weight, x);
+        });
+    }
+
+    /// `count` rows of `W`.
+    fn rows(&self, first: usize, count: usize) -> Matrix<'_, T> {
+        Matrix::row_major(&self.weight[first * self.inputs..], count, self.inputs)
+    }
+
+    /// Rows of `W` that make a piece of work, whatever the number of threads.
+    fn rows_per_task(&self, batch: usize) -> usize {
+        TASK.div_ceil((self.inputs * batch).max(1)).next_multiple_of(16)
+    }
+
+    /// Adjoint of [`Dense::apply`] at `x [batch, inputs]`: `dy [batch, outputs]` is the gradient with respect to what it
+    /// writes. `gradient` is overwritten with `dW = dy^T x` and `db`, `dx` (rows of `dx_stride`) has `dy W` added. Sums are
+    /// of fixed order; 16 gradients of `x` are held at most.
+    pub(super) fn vjp(&self, x: Matrix<'_, T>, dy: Matrix<'_, T>, gradient: &mut Self, dx: &mut [T], dx_stride: usize) {
+        let (batch, inputs) = (x.rows(), self.inputs);
+        let rows = self.rows_per_task(batch).max(self.outputs.div_ceil(PIECES)).max(1);
+        let dw = MatrixMut::row_major(&mut gradient.weight, self.outputs, inputs).row_chunks(rows);
+        let partial: Vec<Vec<T>> = (dw.into_par_iter().zip(gradient.bias.par_chunks_mut(rows)).enumerate())
+            .map(|(i, (dw, db))| {
+                let dy = dy.columns(i * rows..i * rows + db.len());
+                dy.sum_rows(db);
+                product(dw, dy.transposed(), x);
+                let mut dx = vec![T::ZERO; batch * inputs];
+                product(MatrixMut::row_major(&mut dx, batch, inputs), dy, self.rows(i * rows, db.len()));
+                dx
+            })
+            .collect();
+        for partial in &partial {
+            add_rows(dx, dx_stride, partial, inputs);
+        }
+    }
+
+    pub(super) fn tensors_mut<'a>(&'a mut self, name: &str, list: &mut Vec<(String, &'a mut [T])>) {
+        list.push((format!("{name}.weight"), &mut self.weight));
+        list.push((format!("{name}.bias"), &mut self.bias));
     }
 
     fn cast<U: Real>(&self) -> Dense<U> {
@@ -133,17 +180,49 @@ pub(super) fn check_tensor<T: Real>(name: &str, values: &[T], len: usize) -> Res
     }
 }
 
+/// Adds the rows of `x`, of `width` numbers, to those of `out`.
+fn add_rows<T: Real>(out: &mut [T], stride: usize, x: &[T], width: usize) {
+    for (out, x) in out.chunks_mut(stride.max(1)).zip(x.chunks_exact(width.max(1))) {
+        zip(&mut out[..width], x, |sum, v| sum + v);
+    }
+}
+
 impl<T: Real> LayerNorm<T> {
+    /// A row's mean, and what its distance from the mean is multiplied by.
+    fn moments(row: &[T]) -> (T, T) {
+        let inverse = T::from_f64(1.0 / row.len() as f64);
+        let mean = row.iter().fold(T::ZERO, |s, &v| s + v) * inverse;
+        let variance = row.iter().fold(T::ZERO, |s, &v| s + (v - mean) * (v - mean)) * inverse;
+        (mean, (variance + T::from_f64(NORM_EPSILON)).inverse_sqrt())
+    }
+
     fn apply(&self, rows: &mut [T]) {
-        let n = self.weight.len();
-        let inverse = T::from_f64(1.0 / n as f64);
-        for row in rows.chunks_exact_mut(n) {
-            let mean = row.iter().fold(T::ZERO, |s, &v| s + v) * inverse;
-            let variance = row.iter().fold(T::ZERO, |s, &v| s + (v - mean) * (v - mean)) * inverse;
-            let scale = (variance + T::from_f64(NORM_EPSILON)).inverse_sqrt();
+        for row in rows.chunks_exact_mut(self.weight.len()) {
+            let (mean, scale) = Self::moments(row);
             for ((v, &w), &b) in row.iter_mut().zip(&self.weight).zip(&self.bias) {
                 *v = (*v - mean) * scale * w + b;
             }
+        }
+    }
+
+    /// Adjoint of [`LayerNorm::apply`] at `u`: `delta` is the gradient with respect to its result, then to `u`. With
+    /// `n = (u - mean) scale` and `d = delta weight`: `du = scale (d - mean(d) - n mean(d n))`.
+    fn vjp(&self, u: &[T], delta: &mut [T], gradient: &mut Self) {
+        let n = self.weight.len();
+        let inverse = T::from_f64(1.0 / n as f64);
+        gradient.weight.fill(T::ZERO);
+        gradient.bias.fill(T::ZERO);
+        let mut normal = vec![T::ZERO; n];
+        for (u, delta) in u.chunks_exact(n).zip(delta.chunks_exact_mut(n)) {
+            let (mean, scale) = Self::moments(u);
+            zip(&mut normal, u, |_, u| (u - mean) * scale);
+            zip(&mut gradient.bias, delta, |sum, d| sum + d);
+            for ((sum, &d), &n) in gradient.weight.iter_mut().zip(&*delta).zip(&normal) {
+                *sum += d * n;
+            }
+            zip(delta, &self.weight, |d, w| d * w);
+            let (level, along) = (sum(delta) * inverse, dot(delta, &normal) * inverse);
+            zip(delta, &normal, |d, n| scale * (d - level - n * along));
         }
     }
 }
@@ -187,16 +266,29 @@ impl<T: Real> Trunk<T> {
         previous.zip(latent).map(|(previous, latent)| (previous, previous + latent))
     }
 
-    /// Turns the rows `x` (`batch x start`) into features, with the latents `z` (`batch x latent_dim`) at hand.
-    fn apply(&self, batch: usize, mut x: Vec<T>, start: usize, z: &[T], latent_dim: usize) -> Vec<T> {
+    /// Turns the rows `x` (`batch x start`) into features, with the latents `z` (`batch x latent_dim`) at hand. Where a
+    /// `tape` is given, what [`Trunk::vjp`] needs of each layer is left on it.
+    fn apply(
+        &self,
+        batch: usize,
+        mut x: Vec<T>,
+        start: usize,
+        z: &[T],
+        latent_dim: usize,
+        mut tape: Option<&mut Vec<Recorded<T>>>,
+    ) -> Vec<T> {
         for (layer, (previous, inputs)) in self.layers.iter().zip(self.inputs(start, latent_dim)) {
             if inputs > previous {
                 x = appended(&x, previous, z, latent_dim);
             }
             let mut y = vec![T::ZERO; batch * layer.map.outputs];
             layer.map.apply(batch, &x, inputs, &mut y, layer.map.outputs);
+            let mapped = if tape.is_some() { y.clone() } else { Vec::new() };
             if let Some(norm) = &layer.norm {
                 norm.apply(&mut y);
+            }
+            if let Some(tape) = &mut tape {
+                tape.push(Recorded { inputs: x, mapped, normalised: y.clone() });
             }
             if let Some(activation) = &layer.activation {
                 activation.apply(&mut y);
@@ -205,6 +297,50 @@ impl<T: Real> Trunk<T> {
         }
         x
     }
+
+    /// Adjoint of [`Trunk::apply`]: `delta` comes as the gradient with respect to the features and leaves as that with
+    /// respect to the rows it started from (`batch x start`); the latents' is added to `dz`. Overwrites `gradient`.
+    fn vjp(
+        &self,
+        tape: &[Recorded<T>],
+        (start, latent_dim): (usize, usize),
+        mut delta: Vec<T>,
+        gradient: &mut Self,
+        dz: &mut [T],
+    ) -> Vec<T> {
+        let shapes: Vec<(usize, usize)> = self.inputs(start, latent_dim).collect();
+        let layers = self.layers.iter().zip(&mut gradient.layers).zip(tape.iter().zip(&shapes));
+        for ((layer, gradient), (recorded, &(previous, inputs))) in layers.rev() {
+            if let Some(activation) = &layer.activation {
+                activation.vjp(&recorded.normalised, &mut delta);
+            }
+            if let (Some(norm), Some(gradient)) = (&layer.norm, &mut gradient.norm) {
+                norm.vjp(&recorded.mapped, &mut delta, gradient);
+            }
+            let batch = delta.len() / layer.map.outputs;
+            let mut dx = vec![T::ZERO; batch * inputs];
+            let x = Matrix::row_major(&recorded.inputs, batch, inputs);
+            layer.map.vjp(x, Matrix::row_major(&delta, batch, layer.map.outputs), &mut gradient.map, &mut dx, inputs);
+            delta = columns(&dx, inputs, 0, previous);
+            if inputs > previous {
+                add_rows(dz, latent_dim, &columns(&dx, inputs, previous, latent_dim), latent_dim);
+            }
+        }
+        delta
+    }
+}
+
+/// What the backward pass of a trunk's layer needs: rows of its inputs, of what its map makes of them, and of that
+/// normalised.
+struct Recorded<T> {
+    inputs: Vec<T>,
+    mapped: Vec<T>,
+    normalised: Vec<T>,
+}
+
+/// `width` columns from `first` on of the rows of `data`, one row after another.
+fn columns<T: Copy>(data: &[T], stride: usize, first: usize, width: usize) -> Vec<T> {
+    data.chunks_exact(stride.max(1)).flat_map(|row| &row[first..first + width]).copied().collect()
 }
 
 /// Rows of `a_width` numbers of `a`, each followed by one of `b`.
@@ -297,19 +433,104 @@ impl<T: Real> Hypernetwork<T> {
         let mut data = vec![T::ZERO; batch * stride];
         for (t, trunk) in self.trunks.iter().enumerate() {
             let (x, start) = match trunk.from {
-                Some(f) => {
-                    let row = |b: usize| &data[b * stride + offsets[f]..][..widths[f]];
-                    ((0..batch).flat_map(row).copied().collect(), widths[f])
-                }
+                Some(f) => (columns(&data, stride, offsets[f], widths[f]), widths[f]),
                 None if trunk.layers.is_empty() => (z.to_vec(), self.latent_dim),
                 None => (Vec::new(), 0),
             };
-            let features = trunk.apply(batch, x, start, z, self.latent_dim);
+            let features = trunk.apply(batch, x, start, z, self.latent_dim, None);
             for (b, row) in features.chunks_exact(widths[t].max(1)).enumerate() {
                 data[b * stride + offsets[t]..][..widths[t]].copy_from_slice(row);
             }
         }
         Features { data, stride, offsets }
+    }
+
+    /// Adjoint of [`Hypernetwork::features`]: from `dfeatures`, the gradients of the trunks (overwritten) and of the
+    /// latents (added to `dz`). Trunks run forward once more, which costs less than to keep what they computed. What
+    /// chained trunks receive from later ones is added to `dfeatures`.
+    fn trunks_vjp(
+        &self,
+        z: &[T],
+        features: &Features<T>,
+        dfeatures: &mut Features<T>,
+        gradient: &mut Self,
+        dz: &mut [T],
+    ) {
+        let (widths, stride) = (self.feature_widths(), features.stride);
+        let batch = features.data.len().checked_div(stride).unwrap_or(0);
+        for (t, trunk) in self.trunks.iter().enumerate().rev() {
+            let at = |t: usize| features.offsets[t];
+            let (x, start) =
+                trunk.from.map_or((Vec::new(), 0), |f| (columns(&features.data, stride, at(f), widths[f]), widths[f]));
+            let delta = columns(&dfeatures.data, stride, at(t), widths[t]);
+            let mut tape = Vec::new();
+            if !trunk.layers.is_empty() {
+                trunk.apply(batch, x, start, z, self.latent_dim, Some(&mut tape));
+            }
+            let delta = trunk.vjp(&tape, (start, self.latent_dim), delta, &mut gradient.trunks[t], dz);
+            match trunk.from {
+                Some(f) => add_rows(&mut dfeatures.data[at(f)..], stride, &delta, widths[f]),
+                None if trunk.layers.is_empty() => zip(dz, &delta, |sum, d| sum + d),
+                None => {}
+            }
+        }
+    }
+
+    /// Adjoint of generation: from dL/dtheta of a batch of latents `z` (rows of `stride` numbers, of which the first
+    /// `theta_len` count), the gradients of all parameters and of the latents. Both are overwritten; `gradient` has this
+    /// hypernetwork's shapes.
+    ///
+    /// # Panics
+    /// Where the sizes do not agree.
+    pub fn vjp(
+        &self,
+        inr: &Inr,
+        (z, features): (&[T], &Features<T>),
+        (dtheta, stride): (&[T], usize),
+        gradient: &mut Self,
+        dz: &mut [T],
+    ) {
+        let batch = dtheta.len() / stride;
+        let mut dfeatures = Features {
+            data: vec![T::ZERO; features.data.len()],
+            stride: features.stride,
+            offsets: features.offsets.clone(),
+        };
+        let mut adjoint = Adjoint { batch, features, dtheta, stride, dfeatures: &mut dfeatures };
+        let layers = inr.layers();
+        let heads = self.heads.iter().zip(&mut gradient.heads).zip(layers.iter().zip(self.slots(inr)));
+        for ((head, gradient), (shape, slots)) in heads {
+            head.vjp(shape, &slots, &mut adjoint, gradient);
+        }
+        dz.fill(T::ZERO);
+        self.trunks_vjp(z, features, &mut dfeatures, gradient, dz);
+    }
+
+    /// Every stored tensor, by its name in a model file, row-major.
+    pub fn tensors_mut(&mut self) -> Vec<(String, &mut [T])> {
+        let mut list = Vec::new();
+        for (t, trunk) in self.trunks.iter_mut().enumerate() {
+            for (l, layer) in trunk.layers.iter_mut().enumerate() {
+                let name = format!("trunk.{t}.{l}");
+                layer.map.tensors_mut(&name, &mut list);
+                if let Some(norm) = &mut layer.norm {
+                    list.push((format!("{name}.norm.weight"), &mut norm.weight));
+                    list.push((format!("{name}.norm.bias"), &mut norm.bias));
+                }
+            }
+        }
+        for (l, head) in self.heads.iter_mut().enumerate() {
+            head.tensors_mut(&format!("head.{l}"), &mut list);
+        }
+        list
+    }
+
+    /// The same shapes, all numbers 0: a place for gradients.
+    #[must_use]
+    pub fn zeros_like(&self) -> Self {
+        let mut zeros = self.clone();
+        zeros.tensors_mut().into_iter().for_each(|(_, values)| values.fill(T::ZERO));
+        zeros
     }
 
     /// Writes theta for the latents behind `features`: per latent, layer by layer, weights `[out, in]` row-major,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::hypernetwork::check_tensor;
-use crate::math::Real;
+use crate::math::{Real, zip};
 use crate::{Error, Result};
 
 /// Largest number of coordinates a point may have.
@@ -16,6 +16,9 @@ pub(super) const MAX_WIDTH: usize = 512;
 pub(super) const MAX_ENCODED: usize = 1024;
 /// Largest number of activated layers.
 pub(super) const MAX_DEPTH: usize = 16;
+
+/// Numbers at a time in [`Activation::vjp`]: two buffers of them stay in the first-level cache.
+const CHUNK: usize = 512;
 
 /// What a layer does with `u = W x + b`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,6 +107,77 @@ impl Activation {
             Self::Gaussian { scale } => T::gaussian(values, real(scale)),
             Self::Finer { omega } => T::finer(values, turns(omega)),
             Self::Gabor { omega, scale } => T::gabor(values, turns(omega), real(scale)),
+        }
+    }
+
+    /// Multiplies `delta`, the gradient with respect to `act(u)`, by the derivative at `u`. Where there is none (ReLU's
+    /// corner) it is the left one, as in PyTorch.
+    pub fn vjp<T: Real>(&self, u: &[T], delta: &mut [T]) {
+        let (mut a, mut b) = ([T::ZERO; CHUNK], [T::ZERO; CHUNK]);
+        for (u, delta) in u.chunks(CHUNK).zip(delta.chunks_mut(CHUNK)) {
+            let (a, b) = (&mut a[..u.len()], &mut b[..u.len()]);
+            a.copy_from_slice(u);
+            self.vjp_chunk(u, delta, a, b);
+        }
+    }
+
+    /// [`Activation::vjp`] of one chunk; `a` holds a copy of `u`, `b` is free.
+    fn vjp_chunk<T: Real>(&self, u: &[T], delta: &mut [T], a: &mut [T], b: &mut [T]) {
+        let turns = |omega: f32| T::from_f64(f64::from(omega) / std::f64::consts::TAU);
+        let real = T::from_f32;
+        let leak = |u: T, slope: T| if u > T::ZERO { T::ONE } else { slope };
+        match *self {
+            Self::Sine { omega } => {
+                T::cosine(a, turns(omega));
+                let omega = real(omega);
+                zip(delta, a, |d, cosine| d * (omega * cosine));
+            }
+            Self::Relu => zip(delta, a, |d, u| d * leak(u, T::ZERO)),
+            Self::LeakyRelu { slope } => {
+                let slope = real(slope);
+                zip(delta, a, |d, u| d * leak(u, slope));
+            }
+            Self::Tanh => {
+                T::tanh(a);
+                zip(delta, a, |d, t| d * (T::ONE - t * t));
+            }
+            Self::Sigmoid => {
+                T::sigmoid(a);
+                zip(delta, a, |d, s| d * (s * (T::ONE - s)));
+            }
+            Self::Softplus { beta } => {
+                let beta = real(beta);
+                zip(a, u, |_, u| beta * u);
+                T::sigmoid(a);
+                zip(delta, a, |d, s| d * s);
+            }
+            Self::Gaussian { scale } => {
+                T::gaussian(a, real(scale));
+                let slope = T::from_f64(-2.0 * f64::from(scale).powi(2));
+                zip(a, u, |bell, u| bell * (slope * u));
+                zip(delta, a, |d, slope| d * slope);
+            }
+            Self::Finer { omega } => {
+                zip(a, u, |_, u| (u.abs() + T::ONE) * u);
+                T::cosine(a, turns(omega));
+                let (omega, two) = (real(omega), real(2.0));
+                zip(a, u, |cosine, u| cosine * (omega * (two * u.abs() + T::ONE)));
+                zip(delta, a, |d, slope| d * slope);
+            }
+            Self::Gabor { omega, scale } => {
+                // With E = exp(-(scale u)^2): -omega sin(omega u) E - 2 scale^2 u cos(omega u) E
+                T::sine(a, turns(omega));
+                let omega_t = real(omega);
+                b.copy_from_slice(u);
+                T::cosine(b, turns(omega));
+                let slope = T::from_f64(2.0 * f64::from(scale).powi(2));
+                zip(b, u, |cosine, u| slope * u * cosine);
+                zip(a, b, |sine, b| T::ZERO - (omega_t * sine + b));
+                b.copy_from_slice(u);
+                T::gaussian(b, real(scale));
+                zip(a, b, |a, bell| a * bell);
+                zip(delta, a, |d, slope| d * slope);
+            }
         }
     }
 

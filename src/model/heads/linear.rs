@@ -4,7 +4,7 @@
 //! The residual form `W0 + H h` (MetaAvatar, Wang et al. 2021) is this one with `W0` in `c`; it starts at zero
 //! where `H` does.
 
-use crate::math::Real;
+use crate::math::{Matrix, Real};
 use crate::model::hypernetwork::{Dense, Features};
 use crate::{Error, Result};
 
@@ -25,6 +25,14 @@ impl<T: Real> Generated<T> {
     pub(super) fn materialise(&self, batch: usize, features: &Features<T>, out: &mut [T], stride: usize) {
         let h = &features.data[features.offsets[self.trunk]..];
         self.map.apply(batch, h, features.stride, out, stride);
+    }
+
+    /// Adjoint of [`Generated::materialise`]: `dy [batch, numbers]` is the gradient with respect to what it writes. The
+    /// map's gradient is overwritten, the features' added to.
+    pub(super) fn vjp(&self, features: &Features<T>, dy: Matrix<'_, T>, gradient: &mut Self, dh: &mut Features<T>) {
+        let first = features.offsets[self.trunk];
+        let h = Matrix::strided(&features.data[first..], dy.rows(), self.map.inputs, features.stride, 1);
+        self.map.vjp(h, dy, &mut gradient.map, &mut dh.data[first..], features.stride);
     }
 
     pub(super) fn map<U>(&self, dense: &impl Fn(&Dense<T>) -> Dense<U>) -> Generated<U> {

@@ -13,7 +13,7 @@ pub use modulation::{Modulation, Place};
 
 use super::hypernetwork::{Dense, Features, check_tensor};
 use super::inr::LayerShape;
-use crate::math::Real;
+use crate::math::{Matrix, Real};
 use crate::{Error, Result};
 
 /// Where a tensor comes from.
@@ -52,6 +52,27 @@ pub struct Slots {
     pub shift: Option<usize>,
     /// One past the layer's last number.
     pub end: usize,
+}
+
+/// A batch's gradients with respect to theta, and with respect to the features that theta came from.
+pub(super) struct Adjoint<'a, T> {
+    /// Number of latents.
+    pub(super) batch: usize,
+    /// The trunks' outputs.
+    pub(super) features: &'a Features<T>,
+    /// dL/dtheta, one row a latent.
+    pub(super) dtheta: &'a [T],
+    /// Distance of two rows of `dtheta`.
+    pub(super) stride: usize,
+    /// dL/dfeatures, laid out as the features: heads add to it.
+    pub(super) dfeatures: &'a mut Features<T>,
+}
+
+impl<'a, T: Real> Adjoint<'a, T> {
+    /// `[batch, numbers]`: the gradients with respect to the tensor that stands at `slot`.
+    fn theta(&self, slot: usize, numbers: usize) -> Matrix<'a, T> {
+        Matrix::strided(&self.dtheta[slot..], self.batch, numbers, self.stride, 1)
+    }
 }
 
 impl<T: Real> Source<T> {
@@ -103,11 +124,35 @@ impl<T: Real> Source<T> {
         }
     }
 
+    /// Adjoint of [`Source::materialise`] for the tensor `[outputs, inputs]` at `slot`. Overwrites `gradient`, which has
+    /// the same shapes.
+    fn vjp(&self, outputs: usize, inputs: usize, slot: usize, adjoint: &mut Adjoint<'_, T>, gradient: &mut Self) {
+        match (self, gradient) {
+            (Self::Shared(_), Self::Shared(gradient)) => adjoint.theta(slot, outputs * inputs).sum_rows(gradient),
+            (Self::Linear(g), Self::Linear(gradient)) => {
+                g.vjp(adjoint.features, adjoint.theta(slot, outputs * inputs), gradient, adjoint.dfeatures);
+            }
+            (Self::LowRank(h), Self::LowRank(gradient)) => h.vjp(outputs, inputs, slot, adjoint, gradient),
+            _ => panic!("the gradient is of another model"),
+        }
+    }
+
     fn map<U>(&self, tensor: &impl Fn(&[T]) -> Vec<U>, dense: &impl Fn(&Dense<T>) -> Dense<U>) -> Source<U> {
         match self {
             Self::Shared(values) => Source::Shared(tensor(values)),
             Self::Linear(g) => Source::Linear(g.map(dense)),
             Self::LowRank(h) => Source::LowRank(h.map(tensor, dense)),
+        }
+    }
+
+    fn tensors_mut<'a>(&'a mut self, name: &str, list: &mut Vec<(String, &'a mut [T])>) {
+        match self {
+            Self::Shared(values) => list.push((name.to_owned(), values)),
+            Self::Linear(g) => g.map.tensors_mut(&format!("{name}.map"), list),
+            Self::LowRank(h) => {
+                list.push((format!("{name}.base"), &mut h.base));
+                h.factors.map.tensors_mut(&format!("{name}.factors.map"), list);
+            }
         }
     }
 
@@ -187,6 +232,33 @@ impl<T: Real> Head<T> {
             for (generated, slot) in [(&m.gain, slots.gain), (&m.shift, slots.shift)] {
                 if let (Some(g), Some(slot)) = (generated, slot) {
                     g.materialise(batch, features, &mut theta[slot..], stride);
+                }
+            }
+        }
+    }
+
+    /// Adjoint of [`Head::materialise`]. Overwrites `gradient`, which has the same shapes.
+    pub(super) fn vjp(&self, shape: &LayerShape, slots: &Slots, adjoint: &mut Adjoint<'_, T>, gradient: &mut Self) {
+        self.weight.vjp(shape.outputs, shape.inputs, slots.weight, adjoint, &mut gradient.weight);
+        self.bias.vjp(shape.outputs, 1, slots.bias, adjoint, &mut gradient.bias);
+        if let (Some(m), Some(gradient)) = (&self.modulation, &mut gradient.modulation) {
+            let parts = [(&m.gain, slots.gain, &mut gradient.gain), (&m.shift, slots.shift, &mut gradient.shift)];
+            for part in parts {
+                if let (Some(g), Some(slot), Some(gradient)) = part {
+                    g.vjp(adjoint.features, adjoint.theta(slot, shape.outputs), gradient, adjoint.dfeatures);
+                }
+            }
+        }
+    }
+
+    /// Every stored tensor, by its name in a model file; `name` is the head's.
+    pub(super) fn tensors_mut<'a>(&'a mut self, name: &str, list: &mut Vec<(String, &'a mut [T])>) {
+        self.weight.tensors_mut(&format!("{name}.weight"), list);
+        self.bias.tensors_mut(&format!("{name}.bias"), list);
+        if let Some(m) = &mut self.modulation {
+            for (generated, part) in [(&mut m.gain, "gain"), (&mut m.shift, "shift")] {
+                if let Some(g) = generated {
+                    g.map.tensors_mut(&format!("{name}.{part}.map"), list);
                 }
             }
         }

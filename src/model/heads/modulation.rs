@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Generated;
+use super::{Generated, Slots};
 use crate::Result;
-use crate::math::Real;
+use crate::math::{Real, dot, sum};
 use crate::model::hypernetwork::Dense;
 use crate::model::inr::LayerShape;
 use crate::{Error, model::Activation};
@@ -74,5 +74,40 @@ impl<T: Real> Modulation<T> {
             }
         }
         Ok(())
+    }
+}
+
+/// Gains and shifts at work on a layer's rows, `[outputs][points]`, with one latent's theta.
+impl Slots {
+    /// `g u + scale s`, row by row.
+    pub(crate) fn modulate<T: Real>(&self, theta: &[T], scale: T, points: usize, rows: &mut [T]) {
+        for (r, row) in rows.chunks_exact_mut(points).enumerate() {
+            let gain = self.gain.map_or(T::ONE, |at| theta[at + r]);
+            let shift = self.shift.map_or(T::ZERO, |at| theta[at + r]) * scale;
+            row.iter_mut().for_each(|u| *u = *u * gain + shift);
+        }
+    }
+
+    /// Adjoint of [`Slots::modulate`] at `u`: `delta` is the gradient with respect to its result, then to `u`. Gradients
+    /// of gains and shifts are added to `dtheta`.
+    pub(crate) fn modulate_vjp<T: Real>(
+        &self,
+        theta: &[T],
+        scale: T,
+        points: usize,
+        u: &[T],
+        delta: &mut [T],
+        dtheta: &mut [T],
+    ) {
+        for (r, (delta, u)) in delta.chunks_exact_mut(points).zip(u.chunks_exact(points)).enumerate() {
+            if let Some(at) = self.shift {
+                dtheta[at + r] += scale * sum(delta);
+            }
+            if let Some(at) = self.gain {
+                dtheta[at + r] += dot(delta, u);
+                let gain = theta[at + r];
+                delta.iter_mut().for_each(|d| *d = *d * gain);
+            }
+        }
     }
 }

@@ -1,0 +1,299 @@
+//! Learning's forward and backward pass: gradients of every parameter and of the latents of a batch.
+//!
+//! Each latent's points are cut into segments and these into blocks that fit the second-level cache. A block walks
+//! through all layers, keeping their inputs and pre-activations, and back, adding to its segment's dL/dtheta; segments
+//! spread over all cores. Then the heads and trunks take dL/dtheta back to the parameters. How the work is cut depends on
+//! the batch alone and sums are of fixed order: the same batch gives the same bits on any number of threads.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::Network;
+use super::network::load_points;
+use crate::math::{Matrix, MatrixMut, Real, add_product, product, sum, zip};
+use crate::model::heads::Place;
+use crate::model::{Domain, Hypernetwork};
+
+/// Segments that a batch is cut into, over all its latents: work for so many cores.
+const SEGMENTS: usize = 64;
+/// Fewest points of a segment, for each costs a dL/dtheta of memory.
+const SEGMENT_POINTS: usize = 512;
+
+/// Latents, and the points at which each one's INR is to learn.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a, T> {
+    /// Number of latents; 1 for a single INR.
+    pub count: usize,
+    /// `[count][latent_dim]`
+    pub latents: &'a [T],
+    /// `[count][points][inputs]`: other points for each latent.
+    pub coordinates: &'a [f32],
+}
+
+/// What is to be minimised: a sum over blocks of points, over thetas and over latents. Normalisation (a mean instead of
+/// a sum, say) is the implementation's.
+pub trait Objective<T>: Sync {
+    /// The loss of some of a latent's points, given `[points][outputs]`. Writes its gradient with respect to them.
+    fn outputs(&self, latent: usize, points: Range<usize>, outputs: &[T], gradient: &mut [T]) -> f64;
+
+    /// A penalty on a latent's generated weights. Adds its gradient.
+    fn theta(&self, _theta: &[T], _gradient: &mut [T]) -> f64 {
+        0.0
+    }
+
+    /// A penalty on a latent. Adds its gradient.
+    fn latent(&self, _z: &[T], _gradient: &mut [T]) -> f64 {
+        0.0
+    }
+}
+
+/// The parts of an objective's value.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Losses {
+    /// Of the outputs.
+    pub outputs: f64,
+    /// The penalty on generated weights.
+    pub theta: f64,
+    /// The penalty on latents.
+    pub latents: f64,
+}
+
+impl Losses {
+    /// The objective.
+    pub fn total(&self) -> f64 {
+        self.outputs + self.theta + self.latents
+    }
+}
+
+/// Gradients, and the memory in which a step computes them, which the next step uses again.
+#[derive(Clone, Debug)]
+pub struct Gradients<T> {
+    /// With respect to the parameters.
+    pub hypernetwork: Hypernetwork<T>,
+    /// With respect to the latents, `[count][latent_dim]`.
+    pub latents: Vec<T>,
+    /// `[count][theta_len]`
+    theta: Vec<T>,
+    /// dL/dtheta `[count][segments][theta_len]`; the sum ends up in each latent's first.
+    dtheta: Vec<T>,
+}
+
+impl<T: Real> Gradients<T> {
+    /// Room for the gradients of `network`.
+    pub fn new(network: &Network<T>) -> Self {
+        Self {
+            hypernetwork: network.hypernetwork.zeros_like(),
+            latents: Vec::new(),
+            theta: Vec::new(),
+            dtheta: Vec::new(),
+        }
+    }
+}
+
+/// One block on its way through the layers.
+struct Tape<T> {
+    points: Vec<T>,
+    encoded: Vec<T>,
+    /// Of each layer: its inputs, `[inputs][count]`.
+    inputs: Vec<Vec<T>>,
+    /// Of each hidden layer: `W x + b`, `[outputs][count]`.
+    sums: Vec<Vec<T>>,
+    /// `[count][outputs]`
+    outputs: Vec<T>,
+    /// The gradient with respect to what a layer writes, and two more buffers of its size.
+    delta: Vec<T>,
+    next: Vec<T>,
+    spare: Vec<T>,
+}
+
+impl<T: Real> Network<T> {
+    /// Forward, then backward: the value of `objective` on a batch, its gradients in `gradients` (overwritten).
+    ///
+    /// Memory besides the gradients: theta once, dL/dtheta once for each of at most `count + 64` segments, and on every
+    /// thread about half a megabyte of activations. None of it grows with the number of points.
+    ///
+    /// # Panics
+    /// Where the sizes do not agree.
+    pub fn backward(&self, batch: Batch<'_, T>, objective: &impl Objective<T>, gradients: &mut Gradients<T>) -> Losses {
+        let Batch { count, latents: z, coordinates } = batch;
+        let points = coordinates.len() / (count * self.inr.inputs).max(1);
+        assert_eq!(coordinates.len(), count * points * self.inr.inputs, "as many points for every latent");
+        let dim = self.hypernetwork.latent_dim;
+        let Gradients { hypernetwork: gradient, latents: dz, theta, dtheta } = gradients;
+        dz.clear();
+        dz.resize(count * dim, T::ZERO);
+        if count == 0 {
+            gradient.tensors_mut().into_iter().for_each(|(_, values)| values.fill(T::ZERO));
+            return Losses::default();
+        }
+
+        let features = self.features(count, z);
+        let len = self.theta_len();
+        theta.resize(count * len, T::ZERO);
+        self.hypernetwork.materialise(&self.inr, count, &features, theta);
+
+        let segments = SEGMENTS.div_ceil(count).min(points.div_ceil(SEGMENT_POINTS)).max(1);
+        let segment = points.div_ceil(segments);
+        dtheta.resize(count * segments * len, T::ZERO);
+        let domain = Domain::Points { coordinates, inputs: self.inr.inputs };
+        let losses: Vec<f64> = (dtheta.par_chunks_mut(len).enumerate())
+            .map_init(
+                || self.tape(segment),
+                |tape, (i, dtheta)| {
+                    let (latent, first) = (i / segments, (i % segments * segment).min(points));
+                    let range = first..(first + segment).min(points);
+                    dtheta.fill(T::ZERO);
+                    self.segment(&theta[latent * len..][..len], &domain, latent, points, range, objective, tape, dtheta)
+                },
+            )
+            .collect();
+        let penalties: Vec<f64> = (dtheta.par_chunks_mut(segments * len).zip(theta.par_chunks(len)))
+            .map(|(dtheta, theta)| {
+                let (total, others) = dtheta.split_at_mut(len);
+                others.chunks_exact(len).for_each(|other| zip(total, other, |sum, d| sum + d));
+                objective.theta(theta, total)
+            })
+            .collect();
+
+        self.hypernetwork.vjp(&self.inr, (z, &features), (dtheta, segments * len), gradient, dz);
+        let latents = z.chunks_exact(dim.max(1)).zip(dz.chunks_exact_mut(dim.max(1)));
+        Losses {
+            outputs: losses.iter().sum(),
+            theta: penalties.iter().sum(),
+            latents: latents.map(|(z, dz)| objective.latent(z, dz)).sum(),
+        }
+    }
+
+    /// Points per block: inputs and sums of all layers within about half a megabyte.
+    fn backward_block(&self) -> usize {
+        let rows: usize = self.layers.iter().map(|l| l.inputs + l.outputs).sum();
+        ((1 << 19) / (rows * size_of::<T>())).next_multiple_of(32).clamp(128, 1024)
+    }
+
+    fn tape(&self, points: usize) -> Tape<T> {
+        let block = self.backward_block().min(points);
+        let buffer = |rows: usize| vec![T::ZERO; rows * block];
+        let hidden = &self.layers[..self.layers.len() - 1];
+        let widest = self.layers.iter().map(|l| l.outputs).max().unwrap_or(0);
+        Tape {
+            points: buffer(self.inr.inputs),
+            encoded: buffer(self.inr.encoding.width(self.inr.inputs)),
+            inputs: self.layers.iter().map(|l| buffer(l.inputs)).collect(),
+            sums: hidden.iter().map(|l| buffer(l.outputs)).collect(),
+            outputs: buffer(self.inr.outputs),
+            delta: buffer(widest),
+            next: buffer(widest),
+            spare: buffer(widest),
+        }
+    }
+
+    /// A segment's loss, block by block; its gradient is added to `dtheta`.
+    #[expect(clippy::too_many_arguments, reason = "one call; a struct would only name the same things again")]
+    fn segment(
+        &self,
+        theta: &[T],
+        domain: &Domain<'_>,
+        latent: usize,
+        points: usize,
+        range: Range<usize>,
+        objective: &impl Objective<T>,
+        tape: &mut Tape<T>,
+        dtheta: &mut [T],
+    ) -> f64 {
+        let mut loss = 0.0;
+        for first in range.clone().step_by(self.backward_block()) {
+            let block = first..(first + self.backward_block()).min(range.end);
+            let count = block.len();
+            load_points(domain, latent * points + first, count, &mut tape.points[..self.inr.inputs * count]);
+            self.forward_block(theta, count, tape);
+            let numbers = count * self.inr.outputs;
+            loss += objective.outputs(latent, block, &tape.outputs[..numbers], &mut tape.delta[..numbers]);
+            self.backward_block_of(theta, count, tape, dtheta);
+        }
+        loss
+    }
+
+    /// Walks a block's points through all layers and keeps what they compute.
+    fn forward_block(&self, theta: &[T], count: usize, tape: &mut Tape<T>) {
+        let encoded = &mut tape.encoded[..self.inr.encoding.width(self.inr.inputs) * count];
+        self.inr.encoding.apply(count, &tape.points[..self.inr.inputs * count], encoded);
+        for (l, shape) in self.layers.iter().enumerate() {
+            let (done, following) = tape.inputs.split_at_mut(l + 1);
+            let inputs = &mut done[l];
+            self.append_coordinates(l, encoded, count, inputs);
+            if let Some(following) = following.first_mut() {
+                let sums = &mut tape.sums[l][..shape.outputs * count];
+                self.affine(l, theta, inputs, count, sums);
+                let activated = &mut following[..sums.len()];
+                activated.copy_from_slice(sums);
+                self.activate(l, theta, count, activated);
+            } else {
+                self.affine(l, theta, inputs, count, &mut tape.outputs[..shape.outputs * count]);
+            }
+        }
+    }
+
+    /// And back: `tape.delta` holds the gradient with respect to the outputs, `[count][outputs]`.
+    fn backward_block_of(&self, theta: &[T], count: usize, tape: &mut Tape<T>, dtheta: &mut [T]) {
+        for (l, (shape, slots)) in self.layers.iter().zip(&self.slots).enumerate().rev() {
+            let delta = &mut tape.delta[..shape.outputs * count];
+            let weights = slots.weight..slots.bias;
+            let delta = if shape.activation.is_some() {
+                self.activate_vjp(l, theta, count, &tape.sums[l], &mut tape.spare, delta, dtheta);
+                for (db, row) in dtheta[slots.bias..].iter_mut().zip(delta.chunks_exact(count)) {
+                    *db += sum(row);
+                }
+                Matrix::row_major(delta, shape.outputs, count)
+            } else {
+                for point in delta.chunks_exact(shape.outputs) {
+                    dtheta[slots.bias..].iter_mut().zip(point).for_each(|(db, &d)| *db += d);
+                }
+                Matrix::strided(delta, shape.outputs, count, 1, shape.outputs)
+            };
+            let inputs = Matrix::row_major(&tape.inputs[l], shape.inputs, count);
+            let dw = MatrixMut::row_major(&mut dtheta[weights], shape.outputs, shape.inputs);
+            add_product(dw, delta, inputs.transposed());
+            if shape.previous > 0 {
+                // The columns of coordinates need none: they are given.
+                let weight = self.weight(l, theta).columns(0..shape.previous);
+                product(MatrixMut::row_major(&mut tape.next, shape.previous, count), weight.transposed(), delta);
+                std::mem::swap(&mut tape.delta, &mut tape.next);
+            }
+        }
+    }
+
+    /// Adjoint of [`Network::activate`] at `sums` (`W x + b`): `delta` is the gradient with respect to its result, then to
+    /// `sums`. Gradients of gains and shifts are added to `dtheta`; `spare` is overwritten.
+    #[expect(clippy::too_many_arguments, reason = "one call; a struct would only name the same things again")]
+    fn activate_vjp(
+        &self,
+        l: usize,
+        theta: &[T],
+        count: usize,
+        sums: &[T],
+        spare: &mut [T],
+        delta: &mut [T],
+        dtheta: &mut [T],
+    ) {
+        let Some(activation) = &self.layers[l].activation else { return };
+        let slots = &self.slots[l];
+        let sums = &sums[..delta.len()];
+        let spare = &mut spare[..delta.len()];
+        match self.modulation(l) {
+            None => activation.vjp(sums, delta),
+            Some((Place::AfterActivation, scale)) => {
+                spare.copy_from_slice(sums);
+                activation.apply(spare);
+                slots.modulate_vjp(theta, scale, count, spare, delta, dtheta);
+                activation.vjp(sums, delta);
+            }
+            Some((_, scale)) => {
+                spare.copy_from_slice(sums);
+                slots.modulate(theta, scale, count, spare);
+                activation.vjp(spare, delta);
+                slots.modulate_vjp(theta, scale, count, sums, delta, dtheta);
+            }
+        }
+    }
+}

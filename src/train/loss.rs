@@ -1,0 +1,144 @@
+//! Losses of outputs against targets, and penalties.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cpu::Objective;
+use crate::math::{Real, zip};
+
+/// A loss of one output against its target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// `(y - t)^2`
+    #[default]
+    Mse,
+    /// `|y - t|`
+    L1,
+    /// Binary cross-entropy of a logit: `max(y, 0) - y t + ln(1 + exp(-|y|))`; occupancies, t in [0, 1].
+    BceLogits,
+}
+
+impl Loss {
+    /// The loss of one output.
+    fn value(self, y: f64, t: f64) -> f64 {
+        match self {
+            Self::Mse => (y - t).powi(2),
+            Self::L1 => (y - t).abs(),
+            Self::BceLogits => y.max(0.0) - y * t + (-y.abs()).exp().ln_1p(),
+        }
+    }
+
+    /// `scale` times the sum over all outputs, and its gradient (overwritten).
+    pub fn evaluate<T: Real>(self, outputs: &[T], targets: &[f32], scale: f64, gradient: &mut [T]) -> f64 {
+        let pairs = outputs.iter().zip(targets);
+        let sum: f64 = pairs.clone().map(|(y, &t)| self.value(y.to_f64(), f64::from(t))).sum();
+        let factor = T::from_f64(scale);
+        let each = gradient.iter_mut().zip(pairs.map(|(&y, &t)| (y, T::from_f32(t))));
+        match self {
+            Self::Mse => {
+                let factor = factor + factor;
+                each.for_each(|(g, (y, t))| *g = factor * (y - t));
+            }
+            Self::L1 => each.for_each(|(g, (y, t))| {
+                *g = if y > t {
+                    factor
+                } else if y < t {
+                    T::ZERO - factor
+                } else {
+                    T::ZERO
+                };
+            }),
+            Self::BceLogits => {
+                gradient.copy_from_slice(outputs);
+                T::sigmoid(gradient);
+                gradient.iter_mut().zip(targets).for_each(|(g, &t)| *g = factor * (*g - T::from_f32(t)));
+            }
+        }
+        scale * sum
+    }
+}
+
+/// The regularisers of SIREN's hypernetwork (Sitzmann et al. 2020, section 4.4): weights of mean squares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Penalties {
+    /// Weight of the mean of `z^2` over the batch's latents.
+    pub latents: f64,
+    /// Weight of the mean of `theta^2` over the batch's generated networks.
+    pub theta: f64,
+}
+
+/// The mean loss of a batch's outputs against given values, and penalties.
+#[derive(Clone, Copy, Debug)]
+pub struct Supervised<'a> {
+    /// What is averaged.
+    pub loss: Loss,
+    /// `[latents][points][outputs]`
+    pub targets: &'a [f32],
+    /// Number of latents.
+    pub latents: usize,
+    /// Values at a point.
+    pub outputs: usize,
+    /// What is added.
+    pub penalties: Penalties,
+}
+
+impl<T: Real> Objective<T> for Supervised<'_> {
+    fn outputs(&self, latent: usize, points: Range<usize>, outputs: &[T], gradient: &mut [T]) -> f64 {
+        let first = latent * (self.targets.len() / self.latents) + points.start * self.outputs;
+        let targets = &self.targets[first..][..outputs.len()];
+        self.loss.evaluate(outputs, targets, 1.0 / self.targets.len() as f64, gradient)
+    }
+
+    fn theta(&self, theta: &[T], gradient: &mut [T]) -> f64 {
+        mean_square(theta, gradient, self.penalties.theta / self.latents as f64)
+    }
+
+    fn latent(&self, z: &[T], gradient: &mut [T]) -> f64 {
+        mean_square(z, gradient, self.penalties.latents / self.latents as f64)
+    }
+}
+
+/// `weight` times the mean of the squares; its gradient is added.
+fn mean_square<T: Real>(values: &[T], gradient: &mut [T], weight: f64) -> f64 {
+    if weight == 0.0 || values.is_empty() {
+        return 0.0;
+    }
+    let weight = weight / values.len() as f64;
+    let slope = T::from_f64(2.0 * weight);
+    zip(gradient, values, |g, v| g + slope * v);
+    weight * values.iter().map(|v| v.to_f64() * v.to_f64()).sum::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gradients_equal_central_differences() {
+        let targets = [0.3, 0.0, 1.0, 0.75];
+        let outputs = [-3.5, 0.2, 40.0, -0.1];
+        for loss in [Loss::Mse, Loss::L1, Loss::BceLogits] {
+            let mut gradient = [0.0; 4];
+            loss.evaluate(&outputs, &targets, 0.25, &mut gradient);
+            for i in 0..4 {
+                let at = |by: f64| {
+                    let mut moved = outputs;
+                    moved[i] += by;
+                    loss.evaluate(&moved, &targets, 0.25, &mut [0.0; 4])
+                };
+                let difference = (at(1e-6) - at(-1e-6)) / 2e-6;
+                assert!((difference - gradient[i]).abs() < 1e-7, "{loss:?} at {}", outputs[i]);
+            }
+        }
+    }
+
+    #[test]
+    fn large_logits_stay_finite() {
+        let mut gradient = [0.0_f32; 2];
+        let loss = Loss::BceLogits.evaluate(&[1e30_f32, -1e30], &[1.0, 0.0], 1.0, &mut gradient);
+        assert!(loss == 0.0 && gradient.iter().all(|g| g.abs() < 1e-30), "{loss} {gradient:?}");
+    }
+}

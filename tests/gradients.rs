@@ -1,0 +1,251 @@
+//! Gradients: the f64 twin against central differences, the f32 backend against the f64 twin.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use common::random::{ACTIVATIONS, random_model};
+use hypersine::cpu::{Batch, Gradients, Losses, Network, Objective};
+use hypersine::math::Real;
+use hypersine::model::heads::{Multiplier, Place};
+use hypersine::model::{Activation, Encoding, Family, HeadChoice, HiddenLayer, Inr, Model, WeightChoice};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// A smooth objective in which every output, weight and latent has a say of its own.
+struct Wavy;
+
+impl<T: Real> Objective<T> for Wavy {
+    fn outputs(&self, latent: usize, points: Range<usize>, outputs: &[T], gradient: &mut [T]) -> f64 {
+        let per_point = outputs.len() / points.len();
+        let mut loss = 0.0;
+        for (i, (y, g)) in outputs.iter().zip(gradient).enumerate() {
+            let c = ((latent * 31 + points.start * per_point + i) as f64 * 0.7).sin();
+            let y = y.to_f64();
+            loss += c * y + 0.3 * y * y;
+            *g = T::from_f64(c + 0.6 * y);
+        }
+        loss
+    }
+
+    fn theta(&self, theta: &[T], gradient: &mut [T]) -> f64 {
+        theta
+            .iter()
+            .zip(gradient)
+            .map(|(&t, g)| {
+                *g += T::from_f64(0.02) * t;
+                0.01 * t.to_f64() * t.to_f64()
+            })
+            .sum()
+    }
+
+    fn latent(&self, z: &[T], gradient: &mut [T]) -> f64 {
+        z.iter()
+            .zip(gradient)
+            .map(|(&z, g)| {
+                *g += T::from_f64(0.2) * z;
+                0.1 * z.to_f64() * z.to_f64()
+            })
+            .sum()
+    }
+}
+
+/// A model in double precision, its parameters moved off their special values, with latents and points.
+struct Case {
+    network: Network<f64>,
+    z: Vec<f64>,
+    count: usize,
+    coordinates: Vec<f32>,
+}
+
+impl Case {
+    fn new(model: &Model, count: usize, points: usize, rng: &mut ChaCha8Rng) -> Self {
+        let mut network = Network::oracle(model);
+        for (_, values) in network.hypernetwork_mut().tensors_mut() {
+            values.iter_mut().for_each(|v| *v += rng.random_range(-0.05..0.05));
+        }
+        let z = (0..count * model.latent_dim()).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let coordinates = (0..count * points * model.inr.inputs).map(|_| rng.random_range(-1.0..1.0)).collect();
+        Self { network, z, count, coordinates }
+    }
+
+    fn batch(&self) -> Batch<'_, f64> {
+        Batch { count: self.count, latents: &self.z, coordinates: &self.coordinates }
+    }
+
+    fn loss(&self) -> f64 {
+        self.network.backward(self.batch(), &Wavy, &mut Gradients::new(&self.network)).total()
+    }
+
+    /// The derivative along `direction` of tensor `t` (the latents come last), by central differences of step `h`.
+    fn difference(&mut self, t: usize, direction: &[f64], h: f64) -> f64 {
+        let mut moved = |by: f64| {
+            let mut tensors = self.network.hypernetwork_mut().tensors_mut();
+            let values = if t == tensors.len() { &mut self.z } else { &mut *tensors[t].1 };
+            values.iter_mut().zip(direction).for_each(|(v, d)| *v += by * d);
+            self.loss()
+        };
+        let ahead = moved(h);
+        let behind = moved(-2.0 * h);
+        moved(h);
+        (ahead - behind) / (2.0 * h)
+    }
+
+    /// Largest error of a tensor's gradient along a random direction, as a part of the gradient's norm.
+    fn check(&mut self, what: &str, rng: &mut ChaCha8Rng) -> f64 {
+        let mut gradients = Gradients::new(&self.network);
+        self.network.backward(self.batch(), &Wavy, &mut gradients);
+        let latents = std::mem::take(&mut gradients.latents);
+        let mut tensors: Vec<(String, Vec<f64>)> =
+            gradients.hypernetwork.tensors_mut().into_iter().map(|(name, g)| (name, g.to_vec())).collect();
+        tensors.push(("latents".to_owned(), latents));
+        let mut worst = 0.0_f64;
+        for (t, (name, gradient)) in tensors.iter().enumerate() {
+            let direction: Vec<f64> = gradient.iter().map(|_| rng.random_range(-1.0..1.0)).collect();
+            let along: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
+            let norm = norm(gradient);
+            // A long step where rounding counts, a short one where curvature or ReLU's corner does.
+            let errors = [1e-5, 1e-6].map(|h| (self.difference(t, &direction, h) - along).abs() / norm.max(1e-3));
+            let error = errors[0].min(errors[1]);
+            assert!(error <= 1e-6, "{what}: {name} is wrong by {error:.1e} of its size {norm:.1e}");
+            worst = worst.max(error);
+        }
+        worst
+    }
+}
+
+fn norm(values: &[f64]) -> f64 {
+    values.iter().map(|v| v * v).sum::<f64>().sqrt()
+}
+
+#[test]
+fn every_activation_head_and_modulation() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let weights = [
+        WeightChoice::Shared,
+        WeightChoice::Linear,
+        WeightChoice::LowRank(2, Multiplier::Demodulated),
+        WeightChoice::LowRank(3, Multiplier::Tanh),
+        WeightChoice::LowRank(1, Multiplier::Sigmoid),
+    ];
+    let (mut worst, mut cases) = (0.0_f64, 0);
+    for activation in ACTIVATIONS {
+        let mut modulations = vec![None];
+        for place in [Place::BeforeOmega, Place::AfterOmega, Place::AfterActivation] {
+            if place != Place::AfterOmega || matches!(activation, Activation::Sine { .. }) {
+                modulations.extend([(true, true), (true, false), (false, true)].map(|(g, s)| Some((place, g, s))));
+            }
+        }
+        for weight in weights {
+            for &modulation in &modulations {
+                let hidden = vec![HiddenLayer::new(7, activation), HiddenLayer::new(5, activation)];
+                let inr = Inr { inputs: 2, outputs: 3, encoding: Encoding::Identity, hidden };
+                let family =
+                    Family { latent_dim: 3, features: 6, shared_trunk: cases % 2 == 0, latents: 0, seed: cases };
+                let model = family.build(inr, |_| HeadChoice { weight, modulation });
+                let mut case = Case::new(&model, 2, 3, &mut rng);
+                worst = worst.max(case.check(&format!("{activation}, {weight:?}, {modulation:?}"), &mut rng));
+                cases += 1;
+            }
+        }
+    }
+    println!("{cases} combinations: largest error {worst:.1e} of a gradient's norm");
+}
+
+#[test]
+fn random_models_against_central_differences() {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let mut worst = 0.0_f64;
+    for i in 0..54 {
+        let (model, latents) = random_model(&mut rng, ACTIVATIONS[i % ACTIVATIONS.len()]);
+        let count = if model.latent_dim() == 0 { 1 } else { latents.min(4) };
+        let points = [1, 2, 5][i % 3];
+        let mut case = Case::new(&model, count, points, &mut rng);
+        worst = worst.max(case.check(&format!("case {i}, {}", model.inr), &mut rng));
+    }
+    println!("random models: largest error {worst:.1e} of a gradient's norm");
+}
+
+/// The gradients of every tensor by name, the latents last.
+fn gradients<T: Real>(network: &Network<T>, z: &[f32], count: usize, coordinates: &[f32]) -> Vec<(String, Vec<f64>)> {
+    let z: Vec<T> = z.iter().map(|&v| T::from_f32(v)).collect();
+    let mut gradients = Gradients::new(network);
+    network.backward(Batch { count, latents: &z, coordinates }, &Wavy, &mut gradients);
+    let wide = |values: &[T]| values.iter().map(|v| v.to_f64()).collect::<Vec<f64>>();
+    let latents = wide(&gradients.latents);
+    let tensors = gradients.hypernetwork.tensors_mut().into_iter().map(|(name, values)| (name, wide(values)));
+    tensors.chain([("latents".to_owned(), latents)]).collect()
+}
+
+/// Largest relative L2 error of a tensor of the f32 backend.
+fn single_error(model: &Arc<Model>, count: usize, points: usize, rng: &mut ChaCha8Rng) -> f64 {
+    let z = if model.latent_dim() == 0 {
+        Vec::new()
+    } else {
+        model.latents.values()[..count * model.latent_dim()].to_vec()
+    };
+    let coordinates: Vec<f32> = (0..count * points * model.inr.inputs).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let exact = gradients(&Network::oracle(model), &z, count, &coordinates);
+    let got = gradients(&Network::new(model), &z, count, &coordinates);
+    let whole = exact.iter().map(|(_, g)| norm(g).powi(2)).sum::<f64>().sqrt();
+    let mut worst = 0.0_f64;
+    for ((name, exact), (_, got)) in exact.iter().zip(&got) {
+        let difference: Vec<f64> = exact.iter().zip(got).map(|(e, g)| e - g).collect();
+        // A tensor whose gradient is nothing beside the others' is rounding.
+        let error = norm(&difference) / norm(exact).max(1e-6 * whole);
+        assert!(error <= 1e-3, "{}: {name} is wrong by {error:.1e}", model.inr);
+        worst = worst.max(error);
+    }
+    worst
+}
+
+#[test]
+fn single_precision_equals_double() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut worst = 0.0_f64;
+    for i in 0..54 {
+        let (model, latents) = random_model(&mut rng, ACTIVATIONS[i % ACTIVATIONS.len()]);
+        let points = [1, 130, 257, 1100][i % 4];
+        worst = worst.max(single_error(&model, latents, points, &mut rng));
+    }
+    println!("random models: relative L2 {worst:.1e} at worst");
+    for (width, latents) in [(64, 3), (256, 2)] {
+        let inr = Inr::siren(2, width, 4, 3, 30.0);
+        let model = Arc::new(Model::random_hyper_siren(inr, 64, 64, false, latents, 4));
+        println!("{} with 64 features: relative L2 {:.1e}", model.inr, single_error(&model, latents, 1024, &mut rng));
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let family = Family { latent_dim: 9, features: 40, shared_trunk: false, latents: 5, seed: 6 };
+    let model = family.build(Inr::siren(2, 70, 3, 3, 30.0), |l| HeadChoice {
+        weight: if l == 1 { WeightChoice::LowRank(4, Multiplier::Demodulated) } else { WeightChoice::Linear },
+        modulation: Some((Place::BeforeOmega, true, true)),
+    });
+    let network = Network::new(&model);
+    let points: Vec<f32> = (0..5 * 1500 * 2).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| gradients(&network, model.latents.values(), 5, &points))
+    };
+    let one = run(1);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(7));
+}
+
+#[test]
+fn no_latents_and_no_points() {
+    let model = Model::random_hyper_siren(Inr::siren(2, 9, 2, 1, 30.0), 3, 5, true, 2, 8);
+    let network = Network::new(&model);
+    let mut gradients = Gradients::new(&network);
+    let nothing = Batch { count: 0, latents: &[], coordinates: &[] };
+    assert_eq!(network.backward(nothing, &Wavy, &mut gradients), Losses::default());
+    let pointless = Batch { count: 2, latents: model.latents.values(), coordinates: &[] };
+    let losses = network.backward(pointless, &Wavy, &mut gradients);
+    assert!(losses.outputs == 0.0 && losses.theta > 0.0 && losses.latents > 0.0);
+    assert_eq!(gradients.latents.len(), 6);
+}
