@@ -14,7 +14,7 @@ fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let latents: usize = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(4096);
     let output = PathBuf::from(arguments.next().unwrap_or_else(|| "gallery.safetensors".into()));
-    let family = Family { latent_dim: 64, features: 64, shared_trunk: true, latents, seed: 0 };
+    let family = Family { latent_dim: 64, features: 64, shared_trunk: true, latents, seed: 0, ..Family::default() };
     let rank_8 = HeadChoice { weight: WeightChoice::LowRank(8, Multiplier::Tanh), modulation: None };
     let model = family.build(Inr::siren(2, 64, 4, 3, 30.0), |_| rank_8);
     file::save(&model, &output, Precision::F32)?;

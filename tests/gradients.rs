@@ -142,8 +142,14 @@ fn every_activation_head_and_modulation() {
             for &modulation in &modulations {
                 let hidden = vec![HiddenLayer::new(7, activation), HiddenLayer::new(5, activation)];
                 let inr = Inr { inputs: 2, outputs: 3, encoding: Encoding::Identity, hidden };
-                let family =
-                    Family { latent_dim: 3, features: 6, shared_trunk: cases % 2 == 0, latents: 0, seed: cases };
+                let family = Family {
+                    latent_dim: 3,
+                    features: 6,
+                    shared_trunk: cases % 2 == 0,
+                    latents: 0,
+                    seed: cases,
+                    ..Family::default()
+                };
                 let model = family.build(inr, |_| HeadChoice { weight, modulation });
                 let mut case = Case::new(&model, 2, 3, &mut rng);
                 worst = worst.max(case.check(&format!("{activation}, {weight:?}, {modulation:?}"), &mut rng));
@@ -221,7 +227,7 @@ fn single_precision_equals_double() {
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let mut rng = ChaCha8Rng::seed_from_u64(4);
-    let family = Family { latent_dim: 9, features: 40, shared_trunk: false, latents: 5, seed: 6 };
+    let family = Family { latent_dim: 9, features: 40, shared_trunk: false, latents: 5, seed: 6, ..Family::default() };
     let model = family.build(Inr::siren(2, 70, 3, 3, 30.0), |l| HeadChoice {
         weight: if l == 1 { WeightChoice::LowRank(4, Multiplier::Demodulated) } else { WeightChoice::Linear },
         modulation: Some((Place::BeforeOmega, true, true)),

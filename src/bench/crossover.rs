@@ -83,7 +83,14 @@ pub fn crossover(engine: &Engine, options: &CrossoverOptions, mut progress: impl
     for inr in [Inr::siren(2, 32, 3, 3, 30.0), Inr::siren(2, 64, 4, 3, 30.0)] {
         for (heads, weight) in HEADS {
             let most = 512.min(options.points / 16).max(1);
-            let family = Family { latent_dim: 64, features: 64, shared_trunk: true, latents: most, seed: options.seed };
+            let family = Family {
+                latent_dim: 64,
+                features: 64,
+                shared_trunk: true,
+                latents: most,
+                seed: options.seed,
+                ..Family::default()
+            };
             let model = Arc::new(family.build(inr.clone(), |_| HeadChoice { weight, modulation: None }));
             let field = engine.load(&model)?;
             for (i, latents) in [1, 8, 64, 512].into_iter().enumerate() {

@@ -83,7 +83,14 @@ fn cases(options: &EvaluateOptions) -> Result<Vec<Case>> {
         bound: 2e-6,
     };
     let low_rank = HeadChoice { weight: WeightChoice::LowRank(8, Multiplier::Tanh), modulation: None };
-    let family = Family { latent_dim: 64, features: 64, shared_trunk: true, latents: 64, seed: options.seed };
+    let family = Family {
+        latent_dim: 64,
+        features: 64,
+        shared_trunk: true,
+        latents: 64,
+        seed: options.seed,
+        ..Family::default()
+    };
     let low_rank = Arc::new(family.build(Inr::siren(2, 64, 4, 3, 30.0), |_| low_rank));
     Ok(vec![
         Case { name: "rank 8", model: Arc::clone(&low_rank), latents: 1, side, bound: 3e-5 },

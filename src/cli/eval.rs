@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use hypersine::engine::Field;
 use hypersine::model::Domain;
-use hypersine::signal::{Picture, psnr, ssim};
+use hypersine::signal::{Picture, pictures, psnr, ssim};
 use serde_json::json;
 
 use super::{Global, open_model};
@@ -83,24 +83,4 @@ impl Eval {
         let prediction = Picture { values, ..truth.clone() };
         Ok((Figures { name, psnr: psnr(&prediction, &truth)?, ssim: ssim(&prediction, &truth)? }, report.strategy))
     }
-}
-
-/// The file itself, or the pictures in a folder, sorted.
-fn pictures(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let known = ["png", "jpg", "jpeg", "exr"];
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).with_context(|| format!("cannot read the folder {}", path.display()))? {
-        let file = entry.with_context(|| format!("cannot read the folder {}", path.display()))?.path();
-        if file.extension().and_then(|e| e.to_str()).is_some_and(|e| known.contains(&e.to_lowercase().as_str())) {
-            files.push(file);
-        }
-    }
-    files.sort();
-    if files.is_empty() {
-        bail!("{}: no pictures (png, jpg, exr) in this folder", path.display());
-    }
-    Ok(files)
 }

@@ -2,11 +2,15 @@
 
 mod bench;
 mod devices;
+mod encode;
 mod eval;
+mod fit;
 mod import;
 mod info;
 mod latent;
 mod render;
+mod train;
+mod training;
 mod view;
 
 use std::path::Path;
@@ -14,7 +18,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use hypersine::engine::{DeviceChoice, Engine, Strategy};
 use hypersine::model::{self, Model};
 
@@ -59,6 +63,9 @@ struct Global {
 enum Command {
     View(view::View),
     Render(render::Render),
+    Fit(fit::Fit),
+    Train(train::Train),
+    Encode(encode::Encode),
     Eval(eval::Eval),
     Import(import::Import),
     Bench(bench::Bench),
@@ -120,13 +127,22 @@ fn start_log(global: &Global) {
 
 /// Runs the program: exit status 0 done, 1 failed with one sentence on stderr, 2 wrong usage.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let command = Cli::command()
+        .mut_subcommand("fit", fit::Fit::with_defaults)
+        .mut_subcommand("train", train::Train::with_defaults);
+    let matches = command.get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    // Which flags were given, for commands that tell them from defaults.
+    let given = matches.subcommand().map_or(&matches, |(_, m)| m);
     start_log(&cli.global);
     let global = &cli.global;
     let done = match cli.command {
         None => view::View::default().run(global),
         Some(Command::View(c)) => c.run(global),
         Some(Command::Render(c)) => c.run(global),
+        Some(Command::Fit(c)) => c.run(global, given),
+        Some(Command::Train(c)) => c.run(global, given),
+        Some(Command::Encode(c)) => c.run(global),
         Some(Command::Eval(c)) => c.run(global),
         Some(Command::Import(c)) => c.run(global),
         Some(Command::Bench(c)) => c.run(global),

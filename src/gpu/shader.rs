@@ -154,7 +154,8 @@ pub fn portable_kernels() -> Vec<(String, String)> {
     for inr in &inrs {
         for (w, &weight) in weights.iter().enumerate() {
             for modulation in [None, Some((place, true, w % 2 == 0))] {
-                let family = Family { latent_dim: 2, features: 3, shared_trunk: true, latents: 1, seed: 0 };
+                let family =
+                    Family { latent_dim: 2, features: 3, shared_trunk: true, latents: 1, seed: 0, ..Family::default() };
                 let model = family.build(inr.clone(), |_| HeadChoice { weight, modulation });
                 let (layout, _) = Layout::new(&model, 128 << 20).expect("a model this small fits");
                 for (plan, strategy) in [(&layout.materialised, "materialised"), (&layout.fused, "fused")] {

@@ -34,6 +34,8 @@ use crate::{Error, Result};
 /// that start from another's features or take the latent again.
 pub const VERSION: u32 = 3;
 const KEY: &str = "hypersine";
+/// Where a checkpoint says how its run goes on.
+const RUN_KEY: &str = "hypersine.run";
 
 /// Precision of the numbers in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -56,6 +58,8 @@ struct Document {
     values: ValueRange,
     #[serde(default)]
     provenance: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    training: Option<serde_json::Value>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -99,6 +103,16 @@ struct ModulationEntry {
     shift: Option<usize>,
 }
 
+/// What a checkpoint has beside its model: what a run needs to go on as if it had never stopped. A checkpoint is a model
+/// file in f32; a reader of models does not see the rest.
+#[derive(Clone, Debug, Default)]
+pub struct RunState {
+    /// A JSON document.
+    pub document: String,
+    /// Named tensors.
+    pub tensors: Vec<(String, Vec<f32>)>,
+}
+
 /// Only the version, to tell a newer file from a damaged one.
 #[derive(Deserialize)]
 struct VersionOnly {
@@ -120,14 +134,8 @@ pub fn load(path: &Path) -> Result<Model> {
 /// # Errors
 /// As [`load`], without the file's name.
 pub fn from_bytes(bytes: &[u8]) -> Result<Model> {
-    let damaged = |e: safetensors::SafeTensorError| {
-        Error::invalid(format!(
-            "this is no safetensors file, or one that is damaged or cut short ({e}); fetch it again"
-        ))
-    };
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-    let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
-    let text = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| {
+    let (metadata, tensors) = open(bytes)?;
+    let text = metadata.get(KEY).ok_or_else(|| {
         Error::invalid("a safetensors file, but not a Hypersine model; `hypersine import` turns a checkpoint into one")
     })?;
     let described = |e: serde_json::Error| Error::invalid(format!("the model's description cannot be read ({e})"));
@@ -139,6 +147,52 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Model> {
     }
     let document: Document = serde_json::from_str(text).map_err(described)?;
     build(document, &tensors)
+}
+
+/// A file's metadata and tensors.
+fn open(bytes: &[u8]) -> Result<(HashMap<String, String>, SafeTensors<'_>)> {
+    let damaged = |e: safetensors::SafeTensorError| {
+        Error::invalid(format!(
+            "this is no safetensors file, or one that is damaged or cut short ({e}); fetch it again"
+        ))
+    };
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    Ok((metadata.metadata().clone().unwrap_or_default(), tensors))
+}
+
+/// Reads a checkpoint: the model as far as it was trained, and the state of its run.
+///
+/// # Errors
+/// As [`load`], or where the file is a model but no checkpoint.
+pub fn load_checkpoint(path: &Path) -> Result<(Model, RunState)> {
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let read = || {
+        let model = from_bytes(&bytes)?;
+        let (metadata, tensors) = open(&bytes)?;
+        let document = metadata.get(RUN_KEY).ok_or_else(|| {
+            Error::invalid("a model that holds no run to be continued; name what `--resume` of an unfinished run left")
+        })?;
+        let names = tensors.names().into_iter().filter(|n| n.starts_with("run."));
+        let tensors = names
+            .map(|n| {
+                let view =
+                    tensors.tensor(n).map_err(|e| Error::invalid(format!("tensor '{n}' cannot be read ({e})")))?;
+                Ok((n.to_owned(), decode(n, view.dtype(), view.data())?))
+            })
+            .collect::<Result<_>>()?;
+        Ok((model, RunState { document: document.clone(), tensors }))
+    };
+    read().map_err(|e: Error| e.in_file(path))
+}
+
+/// Writes a checkpoint; it appears under its name only when it is complete, and until then an older one stands.
+///
+/// # Errors
+/// As [`save`].
+pub fn save_checkpoint(model: &Model, run: &RunState, path: &Path) -> Result<()> {
+    let bytes = encode_file(model, Precision::F32, Some(run))?;
+    crate::output::write_atomically(path, |file| file.write_all(&bytes).map_err(Error::io("write", path)))
 }
 
 fn build(mut document: Document, tensors: &SafeTensors<'_>) -> Result<Model> {
@@ -231,6 +285,7 @@ fn build(mut document: Document, tensors: &SafeTensors<'_>) -> Result<Model> {
         coordinates: document.coordinates,
         values: document.values,
         provenance: document.provenance,
+        training: document.training,
     };
     model.validate()?;
     Ok(model)
@@ -290,8 +345,15 @@ pub fn save(model: &Model, path: &Path, precision: Precision) -> Result<()> {
 /// # Errors
 /// Where the model is not valid or a number does not fit the precision.
 pub fn to_bytes(model: &Model, precision: Precision) -> Result<Vec<u8>> {
+    encode_file(model, precision, None)
+}
+
+fn encode_file(model: &Model, precision: Precision, run: Option<&RunState>) -> Result<Vec<u8>> {
     model.validate()?;
     let mut list = Listing::default();
+    for (name, values) in run.iter().flat_map(|r| &r.tensors) {
+        list.add(name, &[values.len()], values);
+    }
     if !model.latents.is_empty() {
         list.add("latents", &[model.latents.len(), model.latent_dim()], model.latents.values());
     }
@@ -345,6 +407,7 @@ pub fn to_bytes(model: &Model, precision: Precision) -> Result<Vec<u8>> {
         coordinates: model.coordinates,
         values: model.values,
         provenance: model.provenance.clone(),
+        training: model.training.clone(),
     };
     let text = serde_json::to_string(&document)
         .map_err(|e| Error::invalid(format!("the description cannot be written ({e})")))?;
@@ -362,7 +425,9 @@ pub fn to_bytes(model: &Model, precision: Precision) -> Result<Vec<u8>> {
         .map(|(name, shape, bytes)| TensorView::new(dtype, shape.clone(), bytes).map(|v| (name.as_str(), v)))
         .collect::<Result<_, _>>()
         .map_err(|e| Error::invalid(format!("the tensors cannot be laid out ({e})")))?;
-    safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), text)])))
+    let mut metadata = HashMap::from([(KEY.to_owned(), text)]);
+    metadata.extend(run.map(|r| (RUN_KEY.to_owned(), r.document.clone())));
+    safetensors::serialize(views, Some(metadata))
         .map_err(|e| Error::invalid(format!("the tensors cannot be laid out ({e})")))
 }
 

@@ -16,6 +16,16 @@ fn uniform(rng: &mut impl Rng, n: usize, bound: f64) -> Vec<f32> {
     (0..n).map(|_| rng.random_range(-bound..=bound) as f32).collect()
 }
 
+/// `n` numbers from the normal distribution of mean 0 and that standard deviation, by Box and Muller's transform.
+pub(crate) fn normal(rng: &mut impl Rng, n: usize, deviation: f64) -> Vec<f32> {
+    let mut one = || {
+        let (u, v): (f64, f64) = (rng.random(), rng.random());
+        (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "weights are stored in f32")]
+    (0..n).map(|_| (deviation * one()) as f32).collect()
+}
+
 /// SIREN's bound for a layer's weights: 1/n for the first layer, sqrt(6/n)/omega for the others
 /// (Sitzmann et al. 2020, section 3.2; the last layer as the hidden ones).
 fn siren_bound(l: usize, inputs: usize, omega: f64) -> f64 {
@@ -50,6 +60,7 @@ impl Model {
             coordinates: Coordinates::default(),
             values: ValueRange::default(),
             provenance: format!("random SIREN, seed {seed}"),
+            training: None,
         }
     }
 
@@ -62,7 +73,7 @@ impl Model {
         latents: usize,
         seed: u64,
     ) -> Self {
-        let family = Family { latent_dim, features, shared_trunk, latents, seed };
+        let family = Family { latent_dim, features, shared_trunk, latents, seed, ..Family::default() };
         family.build(inr, |_| HeadChoice { weight: WeightChoice::Linear, modulation: None })
     }
 }
@@ -92,8 +103,12 @@ pub enum WeightChoice {
 pub struct Family {
     /// Length of a latent.
     pub latent_dim: usize,
-    /// Width of the one ReLU layer of a trunk.
+    /// Width of the trunks' ReLU layers.
     pub features: usize,
+    /// Number of them; 0: heads read the latent itself.
+    pub trunk_layers: usize,
+    /// Heads' maps start so many times smaller than He's initialisation: 100 in SIREN's code, 10 in SRN's.
+    pub shrink: f64,
     /// One trunk for all tensors, or one for each.
     pub shared_trunk: bool,
     /// Number of random latents, named z0, z1, ...
@@ -102,8 +117,14 @@ pub struct Family {
     pub seed: u64,
 }
 
+impl Default for Family {
+    fn default() -> Self {
+        Self { latent_dim: 64, features: 64, trunk_layers: 1, shrink: 100.0, shared_trunk: true, latents: 1, seed: 0 }
+    }
+}
+
 impl Family {
-    /// Makes the family. Maps of heads start at kaiming / 100 (uniform), their biases at SIREN's own init of the
+    /// Makes the family. Maps of heads start at He's bound (uniform) over `shrink`, their biases at SIREN's own init of the
     /// tensor (1 for gains, 0 for shifts, random factors), so that every generated INR starts as a usable one.
     pub fn build(&self, inr: Inr, choose: impl Fn(usize) -> HeadChoice) -> Model {
         let base = Model::random_siren(inr, self.seed ^ 0x5eed);
@@ -152,14 +173,21 @@ impl Family {
     /// A map that writes `start` plus a little of the features.
     fn generated(&self, start: Vec<f32>, trunks: &mut Vec<Trunk<f32>>, rng: &mut ChaCha8Rng) -> heads::Generated<f32> {
         if trunks.is_empty() || !self.shared_trunk {
-            let inputs = self.latent_dim;
-            let weight = uniform(rng, self.features * inputs, (6.0 / inputs.max(1) as f64).sqrt());
-            let bias = uniform(rng, self.features, 1.0 / (inputs.max(1) as f64).sqrt());
-            let map = Dense { outputs: self.features, inputs, weight, bias };
-            trunks.push(Trunk::new(vec![TrunkLayer::new(map, Activation::Relu)]));
+            let mut inputs = self.latent_dim;
+            let mut layers = Vec::new();
+            for _ in 0..self.trunk_layers {
+                let weight = uniform(rng, self.features * inputs, (6.0 / inputs.max(1) as f64).sqrt());
+                let bias = uniform(rng, self.features, 1.0 / (inputs.max(1) as f64).sqrt());
+                let map = Dense { outputs: self.features, inputs, weight, bias };
+                layers.push(TrunkLayer::new(map, Activation::Relu));
+                inputs = self.features;
+            }
+            trunks.push(Trunk::new(layers));
         }
-        let weight = uniform(rng, start.len() * self.features, (6.0 / self.features as f64).sqrt() / 100.0);
-        let map = Dense { outputs: start.len(), inputs: self.features, weight, bias: start };
+        let inputs = if self.trunk_layers == 0 { self.latent_dim } else { self.features };
+        let bound = (6.0 / inputs.max(1) as f64).sqrt() / self.shrink;
+        let weight = uniform(rng, start.len() * inputs, bound);
+        let map = Dense { outputs: start.len(), inputs, weight, bias: start };
         heads::Generated { trunk: trunks.len() - 1, map }
     }
 }

@@ -1,8 +1,9 @@
 //! The table of named latent codes.
 
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::init::normal;
 use crate::math::Real;
 use crate::{Error, Result};
 
@@ -152,9 +153,7 @@ impl LatentTable {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut z = mean.clone();
         for i in 0..self.len() {
-            // Box and Muller's transform of two uniform numbers.
-            let (u, v): (f64, f64) = (rng.random(), rng.random());
-            let e = (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos();
+            let e = f64::from(normal(&mut rng, 1, 1.0)[0]);
             for ((z, &value), m) in z.iter_mut().zip(self.get(i)).zip(&mean) {
                 *z += e * (f64::from(value) - m) / n.sqrt();
             }

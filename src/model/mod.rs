@@ -15,6 +15,7 @@ pub use builtin::builtin;
 pub use coordinates::{Align, Coordinates, Domain, Grid, Interval, Order, Region, Span};
 pub use heads::{Head, Source};
 pub use hypernetwork::{Dense, Features, Hypernetwork, LayerNorm, NORM_EPSILON, Trunk, TrunkLayer};
+pub(crate) use init::normal;
 pub use init::{Family, HeadChoice, WeightChoice};
 pub use inr::{Activation, Encoding, HiddenLayer, Inr, LayerShape};
 pub use latents::{LatentTable, Path};
@@ -40,6 +41,8 @@ pub struct Model {
     pub values: ValueRange,
     /// Where the weights come from, in words; may be empty.
     pub provenance: String,
+    /// The settings of the run that trained it here, as [`train::Config`](crate::train::Config) has them.
+    pub training: Option<serde_json::Value>,
 }
 
 /// The interval that the INR's outputs span, e.g. [-1, 1] for display-referred sRGB.

@@ -2,8 +2,9 @@
 
 mod compare;
 mod picture;
+mod srgb;
 mod write;
 
 pub use compare::{psnr, ssim};
-pub use picture::Picture;
+pub use picture::{Picture, pictures};
 pub use write::{Canvas, Depth, Rows, picture_format, write_rows};

@@ -1,9 +1,10 @@
-//! Pictures in memory; PNG, JPEG and EXR are read.
+//! Pictures in memory; PNG, JPEG, WebP, TIFF, EXR and HDR are read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::DynamicImage;
 
+use super::srgb::linear_to_srgb;
 use super::write::{Canvas, Depth, write_rows};
 use crate::model::ValueRange;
 use crate::{Error, Result};
@@ -25,14 +26,12 @@ pub struct Picture {
 
 impl Picture {
     /// Reads a picture as `channels` channels in `range`. Transparency is laid on white where the channels
-    /// leave no room for it.
+    /// leave no room for it; files of floats (EXR, HDR) are linear light and get the sRGB curve.
     ///
     /// # Errors
     /// Where the file cannot be read or is no picture.
     pub fn load(path: &Path, channels: usize, range: ValueRange) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        let image = image::load_from_memory(&bytes)
-            .map_err(|e| Error::file(path, format!("not a picture that can be read ({e})")))?;
+        let image = open(path)?;
         let (width, height) = (image.width(), image.height());
         let opaque = || if image.color().has_alpha() { on_white(&image) } else { image.clone() };
         let unit = match channels {
@@ -44,6 +43,17 @@ impl Picture {
         };
         let values = unit.into_iter().map(|u| range.from_unit(u)).collect();
         Ok(Self { width, height, channels, values, range })
+    }
+
+    /// How many channels a picture's file has: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha. Transparency that is
+    /// nowhere used counts as none.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or is no picture.
+    pub fn channels_of(path: &Path) -> Result<usize> {
+        let image = open(path)?;
+        let alpha = image.color().has_alpha() && image.to_rgba32f().pixels().any(|p| p.0[3] < 1.0);
+        Ok(if image.color().has_color() { 3 } else { 1 } + usize::from(alpha))
     }
 
     /// What the picture is, without its pixels.
@@ -59,6 +69,47 @@ impl Picture {
     pub fn save(&self, path: &Path, depth: Depth) -> Result<()> {
         write_rows(path, &self.canvas(), depth, |rows| rows(&self.values))
     }
+}
+
+/// The picture file itself, or the picture files in a folder, sorted.
+///
+/// # Errors
+/// Where the folder cannot be read or has none.
+pub fn pictures(path: &Path) -> Result<Vec<PathBuf>> {
+    const KNOWN: [&str; 8] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "exr", "hdr"];
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = std::fs::read_dir(path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+    let entries = entries.map_err(Error::io("read the folder", path))?;
+    let known = |p: &PathBuf| {
+        p.extension().and_then(|e| e.to_str()).is_some_and(|e| KNOWN.contains(&e.to_lowercase().as_str()))
+    };
+    let mut files: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).filter(known).collect();
+    files.sort();
+    if files.is_empty() {
+        return Err(Error::file(path, format!("no pictures ({}) in this folder", KNOWN.join(", "))));
+    }
+    Ok(files)
+}
+
+/// Reads and decodes a file, display-referred.
+fn open(path: &Path) -> Result<DynamicImage> {
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let image = image::load_from_memory(&bytes)
+        .map_err(|e| Error::file(path, format!("not a picture that can be read ({e})")))?;
+    let display = |pixel: &mut [f32]| pixel.iter_mut().take(3).for_each(|c| *c = linear_to_srgb(*c));
+    Ok(match image {
+        DynamicImage::ImageRgb32F(mut linear) => {
+            linear.pixels_mut().for_each(|p| display(&mut p.0));
+            linear.into()
+        }
+        DynamicImage::ImageRgba32F(mut linear) => {
+            linear.pixels_mut().for_each(|p| display(&mut p.0));
+            linear.into()
+        }
+        coded => coded,
+    })
 }
 
 fn on_white(image: &DynamicImage) -> DynamicImage {

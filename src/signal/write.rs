@@ -13,6 +13,7 @@ use exr::prelude::{Compression, Vec2};
 use image::ImageFormat;
 use rayon::prelude::*;
 
+use super::srgb::srgb_to_linear;
 use crate::model::ValueRange;
 use crate::output::write_atomically;
 use crate::{Error, Result};
@@ -217,11 +218,4 @@ fn exr_error(path: &Path, error: exr::error::Error) -> Error {
         exr::error::Error::Io(e) => Error::io("write", path)(e),
         e => Error::file(path, format!("the EXR cannot be encoded ({e})")),
     }
-}
-
-/// The sRGB curve undone (IEC 61966-2-1), continued as an odd function below 0.
-fn srgb_to_linear(unit: f32) -> f32 {
-    let a = unit.abs();
-    let linear = if a <= 0.040_45 { a / 12.92 } else { ((a + 0.055) / 1.055).powf(2.4) };
-    linear.copysign(unit)
 }

@@ -75,6 +75,7 @@ pub(crate) fn random_model(rng: &mut ChaCha8Rng, activation: Activation) -> (Arc
         shared_trunk: rng.random(),
         latents,
         seed: rng.random(),
+        ..Family::default()
     };
     let choices: Vec<HeadChoice> = (0..=depth).map(|_| random_choice(rng)).collect();
     let mut model = family.build(inr, |l| choices[l]);

@@ -124,6 +124,7 @@ pub fn from_state(state: &StateDict, options: &Options) -> Result<Imported> {
         coordinates: conventions.coordinates,
         values: conventions.values,
         provenance: String::new(),
+        training: None,
     };
     model.validate().map_err(|e| not_finite(state).unwrap_or(e))?;
     Ok(Imported { model, layout })

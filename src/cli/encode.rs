@@ -1,0 +1,138 @@
+//! `encode`: latents of pictures that the model never saw.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use hypersine::engine::{DeviceChoice, Engine};
+use hypersine::model::file::{self, Precision};
+use hypersine::model::{Domain, LatentTable, Model, ValueRange};
+use hypersine::output::write_atomically;
+use hypersine::signal::{Picture, pictures, psnr};
+use hypersine::train::{EncodeConfig, Observed, Signals, encode};
+use serde_json::json;
+
+use super::{Global, open_model};
+
+/// Find the latents of pictures that the model never saw, from all or some of their pixels
+///
+/// `render --latent FILE.npy` then shows what the model makes of them: with --mask or --points, it completes them.
+#[derive(Args)]
+pub(super) struct Encode {
+    /// Model file, or @emoji
+    model: String,
+    /// Pictures, or folders of pictures
+    #[arg(required = true)]
+    signals: Vec<PathBuf>,
+    /// Where the latents go: FILE.npy for one picture, FOLDER/ for an .npy each, MODEL.safetensors for a copy of the model
+    /// with these latents in place of its own
+    #[arg(short, long, value_name = "LATENTS")]
+    output: PathBuf,
+    /// Only the white pixels of this picture are observed, of every signal
+    #[arg(long, value_name = "FILE", conflicts_with = "points")]
+    mask: Option<PathBuf>,
+    /// Only so many random pixels are observed
+    #[arg(long, value_name = "N")]
+    points: Option<usize>,
+    #[command(flatten)]
+    config: EncodeConfig,
+}
+
+impl Encode {
+    pub(super) fn run(&self, global: &Global) -> Result<()> {
+        if !matches!(global.device, DeviceChoice::Auto | DeviceChoice::Cpu) {
+            bail!("encoding runs on the CPU backend so far: leave --device away or say --device cpu");
+        }
+        let model = open_model(&self.model)?;
+        let mut files = Vec::new();
+        for path in &self.signals {
+            files.extend(pictures(path)?);
+        }
+        let signals = Signals::from_files(&files, model.inr.outputs, model.values, model.coordinates)?;
+        let to = Destination::of(&self.output, files.len())?;
+        let bar = global.progress(files.len() as u64, "{bar:40} {pos}/{len} {eta}");
+        let z = encode(&model, &signals, &self.observed()?, &self.config, global.seed, || bar.inc(1))?;
+        bar.finish_and_clear();
+        to.write(&self.output, &model, signals.names(), &z)?;
+
+        let field = Engine::cpu().load(&model)?;
+        let mut figures = Vec::new();
+        for (i, (name, truth)) in signals.names().iter().zip(signals.pictures()).enumerate() {
+            let grid = model.coordinates.grid(truth.width, truth.height, None)?;
+            let z = &z[i * model.latent_dim()..][..model.latent_dim()];
+            let (values, _) = field.evaluate(z, &Domain::Grid(grid), global.strategy)?;
+            let psnr = psnr(&Picture { values, ..truth.clone() }, truth)?;
+            // Of values in [0, 1], as papers on completion have it.
+            figures.push((name, psnr, 10_f64.powf(-psnr / 10.0)));
+        }
+        let count = figures.len() as f64;
+        let mean = |f: fn(&(&String, f64, f64)) -> f64| figures.iter().map(f).sum::<f64>() / count;
+        let (mean_psnr, mean_mse) = (mean(|f| f.1), mean(|f| f.2));
+        let rows: Vec<_> = figures.iter().map(|(n, p, m)| json!({"name": n, "psnr": p, "mse": m})).collect();
+        let json = json!({"output": self.output, "signals": rows, "mean": {"psnr": mean_psnr, "mse": mean_mse}});
+        global.report(&json, || {
+            let mut text = format!("{:<32} {:>9} {:>10}\n", "signal", "PSNR dB", "MSE [0, 1]");
+            for (name, psnr, mse) in &figures {
+                text += &format!("{name:<32} {psnr:>9.3} {mse:>10.5}\n");
+            }
+            text + &format!("{:<32} {mean_psnr:>9.3} {mean_mse:>10.5}", format!("mean of {}", figures.len()))
+        });
+        Ok(())
+    }
+
+    fn observed(&self) -> Result<Observed> {
+        let Some(path) = &self.mask else { return Ok(self.points.map_or(Observed::All, Observed::Random)) };
+        let mask = Picture::load(path, 1, ValueRange { low: 0.0, high: 1.0 })?;
+        let white = mask.values.iter().enumerate().filter(|(_, v)| **v > 0.5).map(|(i, _)| i);
+        Ok(Observed::Pixels(white.collect()))
+    }
+}
+
+/// What kind of output the latents go to.
+enum Destination {
+    Npy,
+    Folder,
+    Model,
+}
+
+impl Destination {
+    fn of(path: &Path, count: usize) -> Result<Self> {
+        let shown = path.display().to_string();
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("npy") if count == 1 => Ok(Self::Npy),
+            Some("npy") => bail!("{shown} holds one latent; name a folder/ or a .safetensors for {count} pictures"),
+            Some("safetensors") => Ok(Self::Model),
+            _ if path.is_dir() || shown.ends_with('/') => Ok(Self::Folder),
+            _ => bail!("{shown}: give FILE.npy, FOLDER/ or MODEL.safetensors"),
+        }
+    }
+
+    fn write(&self, path: &Path, model: &Arc<Model>, names: &[String], z: &[f32]) -> Result<()> {
+        match self {
+            Self::Npy => npy(path, z),
+            Self::Folder => {
+                std::fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))?;
+                let rows = names.iter().zip(z.chunks_exact(model.latent_dim()));
+                rows.into_iter().try_for_each(|(name, z)| npy(&path.join(format!("{name}.npy")), z))
+            }
+            Self::Model => {
+                let latents = LatentTable::new(names.to_vec(), z.to_vec())?;
+                Ok(file::save(&Model { latents, ..(**model).clone() }, path, Precision::F32)?)
+            }
+        }
+    }
+}
+
+/// One latent as NumPy has it.
+fn npy(path: &Path, z: &[f32]) -> Result<()> {
+    use npyz::WriterBuilder;
+    let refused = |e| hypersine::Error::Io { action: "write", path: path.to_owned(), source: e };
+    write_atomically(path, |file| {
+        let options = npyz::WriteOptions::new().default_dtype().shape(&[z.len() as u64]).writer(file);
+        let mut writer = options.begin_nd().map_err(refused)?;
+        writer.extend(z.iter().copied()).map_err(refused)?;
+        writer.finish().map_err(refused)
+    })?;
+    Ok(())
+}

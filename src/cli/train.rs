@@ -1,0 +1,61 @@
+//! `train`: a family of pictures, a hypernetwork and a latent for each.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{ArgMatches, Args, Command};
+use hypersine::model::ValueRange;
+use hypersine::train::{
+    BatchConfig, Config, FamilyConfig, LossConfig, NetworkConfig, OptimiserConfig, Signals, StopConfig,
+};
+
+use super::Global;
+use super::training::{Records, defaults, overlaid};
+
+/// Train a hypernetwork and latents on a folder of pictures, as an auto-decoder
+///
+/// Latents are named by the pictures' files. Transparency is laid on white. Ctrl-C saves a checkpoint; --resume goes on.
+#[derive(Args)]
+pub(super) struct Train {
+    /// A folder of pictures
+    folder: PathBuf,
+    /// Channels of the pictures: 1 grey, 3 RGB, 4 RGB and alpha
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=4))]
+    channels: u8,
+    #[command(flatten)]
+    records: Records,
+    #[command(flatten)]
+    network: NetworkConfig,
+    #[command(flatten)]
+    family: FamilyConfig,
+    #[command(flatten)]
+    batch: BatchConfig,
+    #[command(flatten)]
+    loss: LossConfig,
+    #[command(flatten)]
+    optimiser: OptimiserConfig,
+    #[command(flatten)]
+    stop: StopConfig,
+}
+
+impl Train {
+    /// The command with this command's own defaults.
+    pub(super) fn with_defaults(command: Command) -> Command {
+        defaults(command, &Config::train())
+    }
+
+    pub(super) fn run(&self, global: &Global, matches: &ArgMatches) -> Result<()> {
+        let base = self.records.settings(Config::train())?;
+        let config = Config {
+            network: overlaid(&base.network, &self.network, matches)?,
+            family: Some(overlaid(&base.family.unwrap_or_default(), &self.family, matches)?),
+            batch: overlaid(&base.batch, &self.batch, matches)?,
+            loss: overlaid(&base.loss, &self.loss, matches)?,
+            optimiser: overlaid(&base.optimiser, &self.optimiser, matches)?,
+            stop: overlaid(&base.stop, &self.stop, matches)?,
+        };
+        let channels = Some(usize::from(self.channels));
+        let signals = Signals::load(&self.folder, channels, ValueRange::default(), config.network.coordinates())?;
+        self.records.run(self.records.trainer(config, signals, global)?, global)
+    }
+}

@@ -1,0 +1,317 @@
+//! What `fit` and `train` share: settings from flags and a TOML file, the loop, its progress, log, checkpoints and end.
+
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command};
+use hypersine::engine::{DeviceChoice, Engine, Mosaic, Strategy};
+use hypersine::model::file::{self, Precision};
+use hypersine::signal::{Canvas, Depth, write_rows};
+use hypersine::train::{Config, Signals, Step, Trainer};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::Global;
+
+/// Pictures on a preview.
+const PREVIEW: usize = 64;
+/// Seconds between lines of progress where there is no terminal.
+const LINE_EVERY: f64 = 10.0;
+
+/// Where the run's results go.
+#[derive(Args)]
+#[command(next_help_heading = "Files")]
+pub(super) struct Records {
+    /// The model file to write
+    #[arg(short, long, value_name = "MODEL")]
+    pub output: PathBuf,
+    /// A TOML file of settings, as `info --config MODEL` prints them; flags win over it
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+    /// Continue the run whose checkpoint lies beside --output; its settings stay, but for when to end
+    #[arg(long)]
+    resume: bool,
+    /// Minutes between checkpoints
+    #[arg(long, value_name = "MINUTES", default_value_t = 5.0)]
+    checkpoint_every: f64,
+    /// Append one line of JSON a step to this file
+    #[arg(long, value_name = "FILE.jsonl")]
+    log: Option<PathBuf>,
+    /// Write what has been learned so far to this picture now and then
+    #[arg(long, value_name = "FILE.png")]
+    preview: Option<PathBuf>,
+    /// Minutes between previews
+    #[arg(long, value_name = "MINUTES", default_value_t = 1.0)]
+    preview_every: f64,
+    /// Precision of the numbers in the model file; checkpoints are f32
+    #[arg(long, value_enum, default_value = "f32")]
+    precision: Precision,
+}
+
+/// A command whose help and values start from `config`, whatever the flags' own defaults are.
+pub(super) fn defaults(command: Command, config: &Config) -> Command {
+    let sections = serde_json::to_value(config).unwrap_or_default();
+    let settings = sections.as_object().into_iter().flatten().filter_map(|(_, section)| section.as_object()).flatten();
+    settings.fold(command, |command, (name, value)| {
+        let text = match value {
+            Value::String(s) => s.clone(),
+            Value::Number(n) => n.to_string(),
+            // Nothing, or a switch that is off.
+            _ => return command,
+        };
+        command.mut_arg(name.clone(), |a| a.default_value(text))
+    })
+}
+
+/// `base` with those settings that the command line names; `parsed` holds all flags, defaults among them.
+pub(super) fn overlaid<T: Serialize + DeserializeOwned>(base: &T, parsed: &T, matches: &ArgMatches) -> Result<T> {
+    let (mut values, flags) = (serde_json::to_value(base)?, serde_json::to_value(parsed)?);
+    if let (Some(values), Some(flags)) = (values.as_object_mut(), flags.as_object()) {
+        for (name, value) in flags {
+            if matches.value_source(name) == Some(ValueSource::CommandLine) {
+                values.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    Ok(serde_json::from_value(values)?)
+}
+
+impl Records {
+    /// The settings of the TOML file, or `base`: only what the file names differs from it.
+    pub(super) fn settings(&self, base: Config) -> Result<Config> {
+        let Some(path) = &self.config else { return Ok(base) };
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        // toml's own messages draw the line they are about; here one sentence is wanted.
+        let refused = |what: &str, e: &toml::de::Error| anyhow!("{}: {what}: {}", path.display(), e.message());
+        let file: toml::Table = toml::from_str(&text).map_err(|e| refused("not TOML", &e))?;
+        let mut values = toml::Table::try_from(&base)?;
+        for (section, settings) in file {
+            match (values.get_mut(&section).and_then(toml::Value::as_table_mut), settings) {
+                (Some(known), toml::Value::Table(settings)) => known.extend(settings),
+                (_, settings) => {
+                    values.insert(section, settings);
+                }
+            }
+        }
+        values.try_into().map_err(|e| refused("not the settings of a run", &e))
+    }
+
+    /// Where the run's checkpoint lies: beside the model.
+    fn checkpoint(&self) -> PathBuf {
+        self.output.with_extension("checkpoint.safetensors")
+    }
+
+    /// A new run, or the one to be continued.
+    pub(super) fn trainer(&self, config: Config, signals: Signals, global: &Global) -> Result<Trainer> {
+        match global.device {
+            DeviceChoice::Auto | DeviceChoice::Cpu => {}
+            _ => bail!("training runs on the CPU backend so far: leave --device away or say --device cpu"),
+        }
+        if !(self.checkpoint_every > 0.0 && self.preview_every > 0.0) {
+            bail!("--checkpoint-every and --preview-every are minutes, more than 0");
+        }
+        if self.resume {
+            return Ok(Trainer::resume(&self.checkpoint(), signals, config.stop)?);
+        }
+        Ok(Trainer::new(config, signals, global.seed)?)
+    }
+
+    /// Trains until the end that the settings ask for, then writes the model.
+    pub(super) fn run(&self, trainer: Trainer, global: &Global) -> Result<()> {
+        let mut run = Run::new(self, trainer, global)?;
+        let interrupted = interrupts()?;
+        while run.trainer.end().is_none() {
+            if interrupted.load(Ordering::SeqCst) {
+                run.save_checkpoint().context("interrupted, and the checkpoint could not be written")?;
+                bail!(
+                    "interrupted after step {}: {} holds the run; the same command with --resume continues it",
+                    run.trainer.step_count(),
+                    self.checkpoint().display()
+                );
+            }
+            run.step()?;
+        }
+        run.finish()
+    }
+}
+
+/// Set by Ctrl-C, by which the loop stops between two steps.
+fn interrupts() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let handler = Arc::clone(&flag);
+    ctrlc::set_handler(move || {
+        // A second Ctrl-C does not wait for the step to end.
+        if handler.swap(true, Ordering::SeqCst) {
+            std::process::exit(1);
+        }
+    })
+    .context("cannot listen for Ctrl-C")?;
+    Ok(flag)
+}
+
+/// A run under way.
+struct Run<'a> {
+    records: &'a Records,
+    global: &'a Global,
+    trainer: Trainer,
+    log: Option<BufWriter<File>>,
+    bar: indicatif::ProgressBar,
+    started: Instant,
+    first_step: u64,
+    last_line: Instant,
+    last_checkpoint: Instant,
+    last_preview: Instant,
+}
+
+impl<'a> Run<'a> {
+    fn new(records: &'a Records, trainer: Trainer, global: &'a Global) -> Result<Self> {
+        let log = match &records.log {
+            None => None,
+            Some(path) => {
+                let file = File::options().create(true).append(true).open(path);
+                Some(BufWriter::new(file.with_context(|| format!("cannot write {}", path.display()))?))
+            }
+        };
+        let bar = global.progress(trainer.config().stop.steps, "{bar:30} {pos}/{len} {msg} {eta}");
+        let now = Instant::now();
+        Ok(Self {
+            records,
+            global,
+            first_step: trainer.step_count(),
+            trainer,
+            log,
+            bar,
+            started: now,
+            last_line: now,
+            last_checkpoint: now,
+            last_preview: now,
+        })
+    }
+
+    fn step(&mut self) -> Result<()> {
+        let step = self.trainer.step().map_err(|e| self.with_checkpoint(e.into()))?;
+        if let Some(log) = &mut self.log {
+            // Each line is whole, whenever the run is killed.
+            let line = serde_json::to_string(&step)? + "\n";
+            log.write_all(line.as_bytes()).and_then(|()| log.flush()).context("the log cannot be written")?;
+        }
+        self.show(&step);
+        let minutes = |since: Instant| since.elapsed().as_secs_f64() / 60.0;
+        if minutes(self.last_checkpoint) >= self.records.checkpoint_every {
+            // A full disk must not end a run: the last checkpoint still stands, and there may be room later.
+            if let Err(e) = self.save_checkpoint() {
+                log::warn!("no checkpoint at step {}: {e:#}; the run goes on", step.step);
+            }
+            self.last_checkpoint = Instant::now();
+        }
+        if let Some(path) =
+            self.records.preview.as_deref().filter(|_| minutes(self.last_preview) >= self.records.preview_every)
+        {
+            if let Err(e) = self.preview(path) {
+                log::warn!("no preview at step {}: {e:#}; the run goes on", step.step);
+            }
+            self.last_preview = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn save_checkpoint(&self) -> Result<()> {
+        Ok(self.trainer.save_checkpoint(&self.records.checkpoint())?)
+    }
+
+    /// Says which checkpoint remains where a run broke off.
+    fn with_checkpoint(&self, error: anyhow::Error) -> anyhow::Error {
+        let path = self.records.checkpoint();
+        if path.exists() { error.context(format!("the last checkpoint is kept in {}", path.display())) } else { error }
+    }
+
+    /// Steps per second since this process began.
+    fn pace(&self) -> f64 {
+        (self.trainer.step_count() - self.first_step) as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
+    }
+
+    fn show(&mut self, step: &Step) {
+        let pace = self.pace();
+        let text = || {
+            format!(
+                "loss {:.3e}, {}{pace:.1} it/s, {:.2} Mpoints/s",
+                step.mean_loss,
+                step.mean_psnr.map(|p| format!("{p:.2} dB, ")).unwrap_or_default(),
+                pace * step.points as f64 * 1e-6
+            )
+        };
+        if std::io::stderr().is_terminal() {
+            self.bar.set_position(step.step);
+            self.bar.set_message(text());
+        } else if !self.global.quiet && self.last_line.elapsed().as_secs_f64() >= LINE_EVERY {
+            let left = (self.trainer.config().stop.steps - step.step) as f64 / pace;
+            eprintln!("step {}: {}, {left:.0} s left", step.step, text());
+            self.last_line = Instant::now();
+        }
+    }
+
+    /// The first latents' pictures on one sheet.
+    fn preview(&self, path: &Path) -> Result<()> {
+        let model = Arc::new(self.trainer.model()?);
+        let field = Engine::cpu().load(&model)?;
+        let first = &self.trainer.signals().pictures()[0];
+        let cells = model.latents.len().clamp(1, PREVIEW);
+        let grid = model.coordinates.grid(first.width, first.height, None)?;
+        let mosaic = Mosaic::new(grid, cells, None, 1)?;
+        let z = &model.latents.values()[..if model.latents.is_empty() { 0 } else { cells * model.latent_dim() }];
+        let [width, height] = mosaic.size();
+        let canvas = Canvas { width, height, channels: model.inr.outputs, range: model.values };
+        write_rows(path, &canvas, Depth::Eight, |rows| {
+            mosaic.render(&field, z, Strategy::Auto, rows)?;
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.bar.finish_and_clear();
+        let model = self.trainer.model()?;
+        file::save(&model, &self.records.output, self.records.precision)?;
+        // What the checkpoint was for is done.
+        let checkpoint = self.records.checkpoint();
+        if checkpoint.exists() {
+            std::fs::remove_file(&checkpoint).with_context(|| format!("cannot remove {}", checkpoint.display()))?;
+        }
+        if let Some(path) = &self.records.preview {
+            self.preview(path)?;
+        }
+        if let Some(log) = &mut self.log {
+            log.flush().context("the log cannot be written")?;
+        }
+        let bytes = std::fs::metadata(&self.records.output).map(|m| m.len()).unwrap_or(0);
+        let (step, seconds) = (self.trainer.last(), self.started.elapsed());
+        let end = self.trainer.end().unwrap_or("done");
+        let report = json!({
+            "output": self.records.output, "bytes": bytes, "steps": self.trainer.step_count(), "end": end,
+            "seconds": seconds.as_secs_f64(), "steps_per_s": self.pace(),
+            "loss": step.map(|s| s.mean_loss), "psnr": step.and_then(|s| s.mean_psnr),
+        });
+        self.global.report(&report, || self.summary(end, bytes, seconds));
+        Ok(())
+    }
+
+    fn summary(&self, end: &str, bytes: u64, seconds: Duration) -> String {
+        let quality = self.trainer.last().map_or_else(String::new, |s| {
+            let psnr = s.mean_psnr.map(|p| format!(", {p:.2} dB")).unwrap_or_default();
+            format!(", loss {:.3e}{psnr}", s.mean_loss)
+        });
+        format!(
+            "{}: {bytes} bytes after {} steps ({end}) in {:.1} s{quality}",
+            self.records.output.display(),
+            self.trainer.step_count(),
+            seconds.as_secs_f64()
+        )
+    }
+}

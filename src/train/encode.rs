@@ -1,0 +1,193 @@
+//! Latents of signals that a model never saw: gradient steps on the latent alone, the network frozen.
+
+use clap::Args;
+use rand::seq::index;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::session::stream;
+use super::signals::Signals;
+use super::{Adam, AdamConfig, Curve, Loss, Parameter, Penalties, Schedule, Supervised};
+use crate::cpu::{Batch, Gradients, Network};
+use crate::model::Model;
+use crate::{Error, Result};
+
+/// Points that a step looks at, where more were observed.
+const STEP_POINTS: usize = 1024;
+
+/// How latents are sought.
+#[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EncodeConfig {
+    /// Gradient steps
+    #[arg(long, default_value_t = Self::default().steps)]
+    pub steps: u64,
+    /// Adam's learning rate, in standard deviations of the model's latents; a cosine takes it to a tenth
+    #[arg(long, value_name = "RATE", default_value_t = Self::default().lr)]
+    pub lr: f64,
+    /// Weight of the squared distance from the model's own latents' mean, in standard deviations, against the sum of the
+    /// observed pixels' squared errors
+    #[arg(long, value_name = "WEIGHT", default_value_t = Self::default().prior)]
+    pub prior: f64,
+}
+
+impl Default for EncodeConfig {
+    fn default() -> Self {
+        Self { steps: 300, lr: 0.05, prior: 0.01 }
+    }
+}
+
+/// What is known of every signal.
+#[derive(Clone, Debug)]
+pub enum Observed {
+    /// Every pixel.
+    All,
+    /// So many random pixels of each, other ones for each signal.
+    Random(usize),
+    /// The pixels of this list, of every signal.
+    Pixels(Vec<usize>),
+}
+
+/// How codes `e` with a standard normal prior become latents: `z = mean + sum_i e_i (z_i - mean) / sqrt(n)`, which
+/// gives `z` the mean and covariance of the model's own latents `z_i`. A model without latents has `z = e`.
+#[derive(Debug)]
+struct Prior {
+    mean: Vec<f32>,
+    /// `[n][latent_dim]`: the scaled differences; empty: the identity.
+    rows: Vec<f32>,
+}
+
+impl Prior {
+    fn new(model: &Model) -> Self {
+        let (table, dim) = (&model.latents, model.latent_dim());
+        if table.len() < 2 {
+            return Self { mean: vec![0.0; dim], rows: Vec::new() };
+        }
+        let n = table.len() as f64;
+        #[expect(clippy::cast_possible_truncation, reason = "latents are f32")]
+        let mean: Vec<f32> =
+            (0..dim).map(|d| ((0..table.len()).map(|i| f64::from(table.get(i)[d])).sum::<f64>() / n) as f32).collect();
+        #[expect(clippy::cast_possible_truncation, reason = "latents are f32")]
+        let scale = 1.0 / n.sqrt() as f32;
+        let rows = table.values().chunks_exact(dim).flat_map(|z| z.iter().zip(&mean).map(|(z, m)| (z - m) * scale));
+        Self { rows: rows.collect(), mean }
+    }
+
+    /// Length of a code.
+    fn len(&self) -> usize {
+        if self.rows.is_empty() { self.mean.len() } else { self.rows.len() / self.mean.len() }
+    }
+
+    fn latent(&self, e: &[f32]) -> Vec<f32> {
+        let mut z = self.mean.clone();
+        if self.rows.is_empty() {
+            z.iter_mut().zip(e).for_each(|(z, e)| *z += e);
+        }
+        for (row, &e) in self.rows.chunks_exact(self.mean.len()).zip(e) {
+            z.iter_mut().zip(row).for_each(|(z, r)| *z += e * r);
+        }
+        z
+    }
+
+    /// The gradient with respect to a code from that with respect to its latent.
+    fn vjp(&self, dz: &[f32]) -> Vec<f32> {
+        if self.rows.is_empty() {
+            return dz.to_vec();
+        }
+        self.rows.chunks_exact(self.mean.len()).map(|row| row.iter().zip(dz).map(|(r, d)| r * d).sum()).collect()
+    }
+}
+
+/// Finds a latent for every signal; returns them row by row. `progress` hears of each signal that is done.
+///
+/// # Errors
+/// Where the model has no latents to be found, or the signals do not fit it.
+pub fn encode(
+    model: &Model,
+    signals: &Signals,
+    observed: &Observed,
+    config: &EncodeConfig,
+    seed: u64,
+    progress: impl Fn() + Sync,
+) -> Result<Vec<f32>> {
+    if model.latent_dim() == 0 {
+        return Err(Error::invalid("a single INR has no latents; `hypersine fit` learns a picture"));
+    }
+    if model.inr.inputs != 2 || model.inr.outputs != signals.channels() {
+        return Err(Error::invalid(format!(
+            "the model maps {} coordinates to {} values; pictures of {} channels do not fit",
+            model.inr.inputs,
+            model.inr.outputs,
+            signals.channels()
+        )));
+    }
+    if !(config.lr.is_finite() && config.lr > 0.0 && config.prior.is_finite() && config.prior >= 0.0) {
+        return Err(Error::invalid("--lr must be more than 0, --prior 0 or more"));
+    }
+    let (network, prior) = (Network::new(model), Prior::new(model));
+    let found: Vec<Vec<f32>> = (0..signals.names().len())
+        .into_par_iter()
+        .map(|i| {
+            let z = one(&network, &prior, signals, i, observed, config, seed)?;
+            progress();
+            Ok(z)
+        })
+        .collect::<Result<_>>()?;
+    Ok(found.concat())
+}
+
+/// The latent of signal `i`.
+fn one(
+    network: &Network<f32>,
+    prior: &Prior,
+    signals: &Signals,
+    i: usize,
+    observed: &Observed,
+    config: &EncodeConfig,
+    seed: u64,
+) -> Result<Vec<f32>> {
+    let picture = &signals.pictures()[i];
+    let pixels = picture.width as usize * picture.height as usize;
+    let mut rng = stream(seed, 0, i as u64);
+    let known: Vec<usize> = match observed {
+        Observed::All => (0..pixels).collect(),
+        Observed::Random(n) => index::sample(&mut rng, pixels, (*n).min(pixels)).into_vec(),
+        Observed::Pixels(list) if list.iter().all(|&p| p < pixels) => list.clone(),
+        Observed::Pixels(_) => {
+            return Err(Error::invalid(format!("the mask does not fit '{}'", signals.names()[i])));
+        }
+    };
+    if known.is_empty() {
+        return Err(Error::invalid(format!("nothing of '{}' is observed", signals.names()[i])));
+    }
+    let mut gradients = Gradients::new(network);
+    let mut adam = Adam::new(AdamConfig::default());
+    let course = Schedule { warm_up: 0, curve: Curve::Cosine { to: 0.1 } };
+    let mut e = vec![0.0_f32; prior.len()];
+    // Per observed value, so that the data term is a mean: the more is known, the less the prior weighs.
+    #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
+    let pull = (2.0 * config.prior / (known.len() * picture.channels) as f64) as f32;
+    for step in 0..config.steps {
+        let chosen: Vec<usize> = if known.len() <= STEP_POINTS {
+            known.clone()
+        } else {
+            index::sample(&mut rng, known.len(), STEP_POINTS).into_iter().map(|k| known[k]).collect()
+        };
+        let samples = signals.pixels(i, &chosen);
+        let objective = Supervised {
+            loss: Loss::Mse,
+            targets: &samples.values,
+            latents: 1,
+            outputs: picture.channels,
+            penalties: Penalties::default(),
+        };
+        let z = prior.latent(&e);
+        let batch = Batch { count: 1, latents: &z, coordinates: &samples.coordinates };
+        network.backward(batch, &objective, &mut gradients);
+        let mut gradient = prior.vjp(&gradients.latents);
+        gradient.iter_mut().zip(&e).for_each(|(g, e)| *g += pull * e);
+        let rate = config.lr * course.factor(step, config.steps);
+        adam.step(vec![Parameter { name: "e".into(), value: &mut e, gradient: &gradient, rate }]);
+    }
+    Ok(prior.latent(&e))
+}

@@ -1,0 +1,427 @@
+//! A run: a model on its way, step by step. Everything random in step n depends on the seed and n alone, so that a run
+//! that was interrupted goes on bit for bit as if it had not been.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::config::{Config, OptimiserConfig, StopConfig};
+use super::signals::{Samples, Signals};
+use super::{Adam, Ema, Loss, Moments, Parameter, Supervised, clip, scatter_rows};
+use crate::cpu::{Batch, Gradients, Network};
+use crate::model::file::{self, RunState};
+use crate::model::{Family, LatentTable, Model, normal};
+use crate::{Error, Result};
+
+/// Steps over which the reported loss is averaged.
+const WINDOW: u64 = 200;
+/// A mean loss so many times the best one so far is a run that diverged.
+const DIVERGED: f64 = 30.0;
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Step {
+    /// Number of steps done, this one included.
+    pub step: u64,
+    /// The data term before this step's update.
+    pub loss: f64,
+    /// PSNR of that, where the loss is a mean of squares.
+    pub psnr: Option<f64>,
+    /// The data term's mean over the last 200 steps, and its PSNR.
+    pub mean_loss: f64,
+    /// See [`Step::mean_loss`].
+    pub mean_psnr: Option<f64>,
+    /// Regularisers.
+    pub penalty: f64,
+    /// Learning rate of the network.
+    pub lr: f64,
+    /// Points seen.
+    pub points: usize,
+    /// Seconds of training so far.
+    pub seconds: f64,
+}
+
+/// A model in training on the CPU backend.
+#[derive(Debug)]
+pub struct Trainer {
+    config: Config,
+    seed: u64,
+    signals: Signals,
+    /// All of the model but the weights and latents, which are `network`'s and `latents`.
+    template: Model,
+    network: Network<f32>,
+    latents: Vec<f32>,
+    adam: Adam<f32>,
+    ema: Option<Ema<f32>>,
+    /// Gradients of the whole table.
+    dlatents: Vec<f32>,
+    gradients: Gradients<f32>,
+    samples: Samples,
+    recent: Recent,
+    step: u64,
+    /// Seconds of earlier parts of the run.
+    before: f64,
+    started: Instant,
+    last: Option<Step>,
+}
+
+/// A running mean, and the best it has been.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Recent {
+    losses: Vec<f64>,
+    next: usize,
+    best: f64,
+}
+
+impl Recent {
+    fn add(&mut self, loss: f64) -> f64 {
+        let window = usize::try_from(WINDOW).expect("200 fits");
+        if self.losses.len() < window {
+            self.losses.push(loss);
+        } else {
+            self.losses[self.next] = loss;
+        }
+        self.next = (self.next + 1) % window;
+        let mean = self.losses.iter().sum::<f64>() / self.losses.len() as f64;
+        self.best = if self.losses.len() == 1 { mean } else { self.best.min(mean) };
+        mean
+    }
+}
+
+/// How a checkpoint's run goes on.
+#[derive(Serialize, Deserialize)]
+struct RunDocument {
+    config: Config,
+    seed: u64,
+    step: u64,
+    seconds: f64,
+    recent: Recent,
+    names: Vec<String>,
+}
+
+/// The random numbers of one purpose and step.
+pub(super) fn stream(seed: u64, purpose: u64, step: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(step * 4 + purpose);
+    rng
+}
+
+/// Purposes of random numbers.
+const ORDER: u64 = 0;
+const PIXELS: u64 = 1;
+
+impl Trainer {
+    /// A run from the start.
+    ///
+    /// # Errors
+    /// Where the settings make no sense, or do not fit the signals.
+    pub fn new(config: Config, signals: Signals, seed: u64) -> Result<Self> {
+        config.validate()?;
+        let channels = signals.channels();
+        let count = signals.names().len();
+        let frequencies = |n| normal(&mut stream(seed, 3, 0), n, f64::from(config.network.sigma));
+        let inr = config.network.inr(channels, frequencies)?;
+        let mut model = match &config.family {
+            None if count > 1 => {
+                return Err(Error::invalid(format!("{count} pictures are a family: `hypersine train` learns one")));
+            }
+            None => Model::random_siren(inr, seed),
+            Some(f) => {
+                let family = Family {
+                    latent_dim: f.latent_dim,
+                    features: f.features,
+                    trunk_layers: f.trunk_layers,
+                    shared_trunk: f.shared_trunk,
+                    shrink: f.head_shrink,
+                    latents: 0,
+                    seed,
+                };
+                let mut model = family.build(inr, |_| f.choice());
+                let values = normal(&mut stream(seed, 2, 0), count * f.latent_dim, f.latent_std);
+                model.latents = LatentTable::new(signals.names().to_vec(), values)?;
+                model
+            }
+        };
+        model.coordinates = config.network.coordinates();
+        model.provenance = "trained by hypersine".into();
+        model.training = Some(serde_json::to_value(&config).map_err(|e| Error::invalid(e.to_string()))?);
+        Ok(Self::with(config, signals, seed, model))
+    }
+
+    fn with(config: Config, signals: Signals, seed: u64, model: Model) -> Self {
+        let network = Network::new(&model);
+        let ema = config.optimiser.ema.map(Ema::new);
+        Self {
+            seed,
+            signals,
+            gradients: Gradients::new(&network),
+            network,
+            latents: model.latents.values().to_vec(),
+            template: model,
+            adam: Adam::new(config.optimiser.adam()),
+            ema,
+            dlatents: Vec::new(),
+            samples: Samples::default(),
+            recent: Recent::default(),
+            step: 0,
+            before: 0.0,
+            started: Instant::now(),
+            last: None,
+            config,
+        }
+    }
+
+    /// The run whose checkpoint that is, with another end.
+    ///
+    /// # Errors
+    /// Where the file is no checkpoint, or not of a run over these signals.
+    pub fn resume(path: &Path, signals: Signals, stop: StopConfig) -> Result<Self> {
+        let (model, run) = file::load_checkpoint(path)?;
+        let document: RunDocument = serde_json::from_str(&run.document)
+            .map_err(|e| Error::file(path, format!("the state of its run cannot be read ({e})")))?;
+        if document.names != signals.names() {
+            return Err(Error::file(path, "the run was over other signals; name the same ones as when it began"));
+        }
+        let RunDocument { mut config, seed, step, seconds, recent, .. } = document;
+        config.stop = stop;
+        let mut trainer = Self::with(config, signals, seed, model);
+        (trainer.step, trainer.before, trainer.recent) = (step, seconds, recent);
+        trainer.adam.steps = step;
+        let mut tensors: std::collections::HashMap<String, Vec<f32>> = run.tensors.into_iter().collect();
+        let mut take = |name: String, len: usize| {
+            let found = tensors.remove(&name).filter(|t| t.len() == len);
+            found.ok_or_else(|| Error::file(path, format!("'{name}' is missing, or not as long as its tensor")))
+        };
+        let mut average = Vec::new();
+        for (name, values) in trainer.parameters() {
+            let (first, second) =
+                (take(format!("run.first.{name}"), values.len())?, take(format!("run.second.{name}"), values.len())?);
+            if trainer.ema.is_some() {
+                average.push(take(format!("run.average.{name}"), values.len())?);
+            }
+            trainer.adam.moments.push(Moments { name, first, second });
+        }
+        if let Some(ema) = &mut trainer.ema {
+            ema.means = average;
+        }
+        Ok(trainer)
+    }
+
+    /// Writes all that the run needs to go on; the file is a model, too, which other commands read.
+    ///
+    /// # Errors
+    /// Where the file cannot be written; an older one then still stands.
+    pub fn save_checkpoint(&self, path: &Path) -> Result<()> {
+        let document = RunDocument {
+            config: self.config.clone(),
+            seed: self.seed,
+            step: self.step,
+            seconds: self.seconds(),
+            recent: self.recent.clone(),
+            names: self.signals.names().to_vec(),
+        };
+        let document = serde_json::to_string(&document).map_err(|e| Error::invalid(e.to_string()))?;
+        let mut tensors = Vec::new();
+        for moments in &self.adam.moments {
+            tensors.push((format!("run.first.{}", moments.name), moments.first.clone()));
+            tensors.push((format!("run.second.{}", moments.name), moments.second.clone()));
+        }
+        let means = self.ema.iter().flat_map(|e| &e.means);
+        tensors.extend(
+            self.adam.moments.iter().zip(means).map(|(m, mean)| (format!("run.average.{}", m.name), mean.clone())),
+        );
+        file::save_checkpoint(&self.snapshot(), &RunState { document, tensors }, path)
+    }
+
+    /// One step: a batch of latents, some of their pixels, gradients, an update.
+    ///
+    /// # Errors
+    /// Where the loss is no longer finite or far above what it was; nothing was updated then.
+    pub fn step(&mut self) -> Result<Step> {
+        let chosen = self.chosen();
+        let points = self.config.batch.points;
+        self.signals.sample(&chosen, points, &mut stream(self.seed, PIXELS, self.step), &mut self.samples)?;
+        let dim = self.template.latent_dim();
+        let z: Vec<f32> = chosen.iter().flat_map(|&i| &self.latents[i * dim..(i + 1) * dim]).copied().collect();
+        let loss = self.config.loss.loss();
+        let objective = Supervised {
+            loss,
+            targets: &self.samples.values,
+            latents: chosen.len(),
+            outputs: self.signals.channels(),
+            penalties: self.config.loss.penalties(),
+        };
+        let batch = Batch { count: chosen.len(), latents: &z, coordinates: &self.samples.coordinates };
+        let losses = self.network.backward(batch, &objective, &mut self.gradients);
+        let mean_loss = self.judge(losses.outputs)?;
+
+        let factor = self.config.optimiser.course().factor(self.step, self.config.stop.steps);
+        self.update(&chosen, factor);
+        self.step += 1;
+        let psnr = |mse: f64| (loss == Loss::Mse).then(|| self.psnr(mse));
+        let step = Step {
+            step: self.step,
+            loss: losses.outputs,
+            psnr: psnr(losses.outputs),
+            mean_loss,
+            mean_psnr: psnr(mean_loss),
+            penalty: losses.theta + losses.latents,
+            lr: self.config.optimiser.lr * factor,
+            points: self.samples.coordinates.len() / 2,
+            seconds: self.seconds(),
+        };
+        self.last = Some(step);
+        Ok(step)
+    }
+
+    /// The latents of this step: an epoch is a shuffle of all, cut into batches.
+    fn chosen(&self) -> Vec<usize> {
+        let (count, batch) = (self.signals.names().len(), self.config.batch.latents);
+        if batch >= count {
+            return (0..count).collect();
+        }
+        let per_epoch = (count / batch) as u64;
+        let mut order: Vec<usize> = (0..count).collect();
+        order.shuffle(&mut stream(self.seed, ORDER, self.step / per_epoch));
+        let first = usize::try_from(self.step % per_epoch).expect("below a count of pictures") * batch;
+        order[first..first + batch].to_vec()
+    }
+
+    /// The running mean of the loss, unless the run diverged.
+    fn judge(&mut self, loss: f64) -> Result<f64> {
+        let mean = if loss.is_finite() { self.recent.add(loss) } else { f64::INFINITY };
+        if mean > DIVERGED * self.recent.best.max(1e-9) && !self.recent.losses.is_empty() || !loss.is_finite() {
+            let OptimiserConfig { lr, latent_lr, .. } = self.config.optimiser;
+            return Err(Error::invalid(format!(
+                "the loss diverged at step {}: {loss:.3e}, where its mean had been {:.3e}; begin again with a smaller --lr than {lr} (or --latent-lr than {latent_lr}), a --warm-up, or --clip 1",
+                self.step + 1,
+                self.recent.best
+            )));
+        }
+        Ok(mean)
+    }
+
+    fn update(&mut self, chosen: &[usize], factor: f64) {
+        let dim = self.template.latent_dim();
+        self.dlatents.clear();
+        self.dlatents.resize(self.latents.len(), 0.0);
+        scatter_rows(&self.gradients.latents, chosen, dim, &mut self.dlatents);
+        let mut gradients = self.gradients.hypernetwork.tensors_mut();
+        if let Some(limit) = self.config.optimiser.clip {
+            let mut all: Vec<&mut [f32]> = gradients.iter_mut().map(|(_, g)| &mut **g).collect();
+            all.push(&mut self.dlatents);
+            clip(&mut all, limit);
+        }
+        let OptimiserConfig { lr, latent_lr, .. } = self.config.optimiser;
+        let mut parameters: Vec<Parameter<'_, f32>> = (self.network.hypernetwork_mut().tensors_mut().into_iter())
+            .zip(&gradients)
+            .map(|((name, value), (_, gradient))| Parameter { name, value, gradient, rate: lr * factor })
+            .collect();
+        if dim > 0 {
+            let (value, gradient) = (&mut self.latents[..], &self.dlatents[..]);
+            parameters.push(Parameter { name: LATENTS.into(), value, gradient, rate: latent_lr * factor });
+        }
+        self.adam.step(parameters);
+        if let Some(ema) = &mut self.ema {
+            let mut values: Vec<&[f32]> =
+                self.network.hypernetwork_mut().tensors_mut().into_iter().map(|(_, v)| &*v).collect();
+            if dim > 0 {
+                values.push(&self.latents);
+            }
+            ema.update(&values);
+        }
+    }
+
+    /// The raw parameters under their names.
+    fn parameters(&mut self) -> Vec<(String, Vec<f32>)> {
+        let mut all: Vec<(String, Vec<f32>)> =
+            self.network.hypernetwork_mut().tensors_mut().into_iter().map(|(n, v)| (n, v.to_vec())).collect();
+        if !self.latents.is_empty() {
+            all.push((LATENTS.into(), self.latents.clone()));
+        }
+        all
+    }
+
+    /// The model with the parameters as they are.
+    fn snapshot(&self) -> Model {
+        let latents = LatentTable::new(self.template.latents.names().to_vec(), self.latents.clone());
+        Model {
+            hypernetwork: Arc::clone(self.network.hypernetwork()),
+            latents: latents.unwrap_or_default(),
+            ..self.template.clone()
+        }
+    }
+
+    /// The model as it would be written now: with the parameters' running means, if there are any.
+    ///
+    /// # Errors
+    /// Where it is not valid.
+    pub fn model(&self) -> Result<Model> {
+        let mut model = self.snapshot();
+        if let Some(ema) = self.ema.as_ref().filter(|e| !e.means.is_empty()) {
+            let hypernetwork = Arc::make_mut(&mut model.hypernetwork);
+            for ((_, value), mean) in hypernetwork.tensors_mut().into_iter().zip(&ema.means) {
+                value.copy_from_slice(mean);
+            }
+            if let (false, Some(latents)) = (self.latents.is_empty(), ema.means.last()) {
+                model.latents = LatentTable::new(model.latents.names().to_vec(), latents.clone())?;
+            }
+        }
+        model.validate()?;
+        Ok(model)
+    }
+
+    /// Why the run is over; None while it is not.
+    pub fn end(&self) -> Option<&'static str> {
+        let StopConfig { steps, psnr, time } = self.config.stop;
+        let reached = |want: f64| self.last.and_then(|s| s.psnr).is_some_and(|p| p >= want);
+        if self.step >= steps {
+            Some("all steps are done")
+        } else if psnr.is_some_and(reached) {
+            Some("the PSNR is reached")
+        } else if time.is_some_and(|t| self.seconds() >= t) {
+            Some("the time is up")
+        } else {
+            None
+        }
+    }
+
+    /// dB for a mean square of differences of values.
+    fn psnr(&self, mse: f64) -> f64 {
+        let peak = f64::from(self.template.values.high - self.template.values.low);
+        10.0 * (peak * peak / mse).log10()
+    }
+
+    /// Seconds of training, those before a checkpoint among them.
+    pub fn seconds(&self) -> f64 {
+        self.before + self.started.elapsed().as_secs_f64()
+    }
+
+    /// Steps done.
+    pub fn step_count(&self) -> u64 {
+        self.step
+    }
+
+    /// The last step of this process.
+    pub fn last(&self) -> Option<&Step> {
+        self.last.as_ref()
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What is learned.
+    pub fn signals(&self) -> &Signals {
+        &self.signals
+    }
+}
+
+/// The name of the latent table among the parameters.
+const LATENTS: &str = "latents";

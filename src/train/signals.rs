@@ -1,0 +1,189 @@
+//! What is learned: the pictures of a family, and which of their pixels a step sees.
+
+use std::path::{Path, PathBuf};
+
+use rand::{Rng, RngExt};
+
+use crate::model::{Coordinates, Grid, ValueRange};
+use crate::signal::{self, Picture};
+use crate::{Error, Result};
+
+/// Named pictures with the same number of channels, and their pixels' coordinates.
+#[derive(Clone, Debug)]
+pub struct Signals {
+    names: Vec<String>,
+    pictures: Vec<Picture>,
+    grids: Vec<Grid>,
+}
+
+/// Pixels that a step sees: for each latent of the batch as many.
+#[derive(Clone, Debug, Default)]
+pub struct Samples {
+    /// `[latents][points][2]`
+    pub coordinates: Vec<f32>,
+    /// `[latents][points][channels]`
+    pub values: Vec<f32>,
+}
+
+impl Signals {
+    /// Loads a picture, or all pictures of a folder in the order of their names, in the model's values. A picture has as
+    /// many channels as its file (grey, grey and alpha, RGB, RGB and alpha), unless `channels` says otherwise; pictures
+    /// of a folder all have RGB then. Transparency is laid on white where the channels leave no room for it.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or there is none.
+    pub fn load(path: &Path, channels: Option<usize>, range: ValueRange, coordinates: Coordinates) -> Result<Self> {
+        let files = signal::pictures(path)?;
+        let channels = match channels {
+            Some(n) => n,
+            None if path.is_dir() => 3,
+            None => Picture::channels_of(path)?,
+        };
+        Self::from_files(&files, channels, range, coordinates)
+    }
+
+    /// Loads pictures.
+    ///
+    /// # Errors
+    /// Where one cannot be read.
+    pub fn from_files(files: &[PathBuf], channels: usize, range: ValueRange, coordinates: Coordinates) -> Result<Self> {
+        let pictures = files.iter().map(|f| Picture::load(f, channels, range)).collect::<Result<Vec<_>>>()?;
+        let names = files.iter().map(|f| f.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default());
+        Self::new(names.collect(), pictures, coordinates)
+    }
+
+    /// Pictures under their names.
+    ///
+    /// # Errors
+    /// Where there are none, or their channels differ.
+    pub fn new(names: Vec<String>, pictures: Vec<Picture>, coordinates: Coordinates) -> Result<Self> {
+        let Some(first) = pictures.first() else { return Err(Error::invalid("there are no pictures to learn")) };
+        if names.len() != pictures.len() || pictures.iter().any(|p| p.channels != first.channels) {
+            return Err(Error::invalid("every picture needs a name and the same channels"));
+        }
+        let grids = pictures.iter().map(|p| coordinates.grid(p.width, p.height, None)).collect::<Result<_>>()?;
+        Ok(Self { names, pictures, grids })
+    }
+
+    /// Their names.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The pictures, in the order of the names.
+    pub fn pictures(&self) -> &[Picture] {
+        &self.pictures
+    }
+
+    /// Values per pixel.
+    pub fn channels(&self) -> usize {
+        self.pictures[0].channels
+    }
+
+    /// Pixels of the largest picture.
+    pub fn most_pixels(&self) -> usize {
+        self.grids.iter().map(Grid::points).max().unwrap_or(0)
+    }
+
+    /// Points for each of `latents`: every pixel, in order, if `points` is 0; else so many of them, evenly spread over
+    /// the picture: one from each of `points` runs of consecutive pixels. Every pixel is as likely as any other, as if
+    /// all were drawn independently, but the mean over a step's points varies less.
+    ///
+    /// # Errors
+    /// Where all pixels are asked of pictures of different sizes.
+    pub fn sample(&self, latents: &[usize], points: usize, rng: &mut impl Rng, out: &mut Samples) -> Result<()> {
+        out.coordinates.clear();
+        out.values.clear();
+        if points == 0 && latents.iter().any(|&i| self.grids[i].points() != self.grids[latents[0]].points()) {
+            return Err(Error::invalid("all pixels of pictures of different sizes: say how many with --points"));
+        }
+        for &i in latents {
+            let pixels = self.grids[i].points();
+            if points == 0 {
+                (0..pixels).for_each(|p| self.push(i, p, out));
+                continue;
+            }
+            let run = pixels as f64 / points as f64;
+            for k in 0..points {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in the picture")]
+                let p = ((k as f64 + rng.random::<f64>()) * run) as usize;
+                self.push(i, p.min(pixels - 1), out);
+            }
+        }
+        Ok(())
+    }
+
+    /// The pixels `chosen` of one picture.
+    pub fn pixels(&self, latent: usize, chosen: &[usize]) -> Samples {
+        let mut out = Samples::default();
+        chosen.iter().for_each(|&p| self.push(latent, p, &mut out));
+        out
+    }
+
+    fn push(&self, latent: usize, pixel: usize, out: &mut Samples) {
+        let (grid, picture) = (&self.grids[latent], &self.pictures[latent]);
+        let width = grid.width as usize;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a grid's sides are u32; points are f32, as kernels take them"
+        )]
+        {
+            let point = grid.point((pixel % width) as u32, (pixel / width) as u32);
+            out.coordinates.extend(point.map(|c| c as f32));
+        }
+        out.values.extend(&picture.values[pixel * picture.channels..][..picture.channels]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    fn two() -> Signals {
+        let picture = |width, height, seed: f32| Picture {
+            width,
+            height,
+            channels: 2,
+            values: (0..width * height).flat_map(|i| [f32::from(u16::try_from(i).unwrap()), seed]).collect(),
+            range: ValueRange::default(),
+        };
+        let pictures = vec![picture(7, 5, 1.0), picture(3, 4, 2.0)];
+        Signals::new(vec!["a".into(), "b".into()], pictures, Coordinates::default()).unwrap()
+    }
+
+    #[test]
+    fn every_pixel_is_as_likely_as_any_other() {
+        let signals = two();
+        let (mut rng, mut out) = (ChaCha8Rng::seed_from_u64(1), Samples::default());
+        let mut counts = [0_u32; 35];
+        for _ in 0..2000 {
+            signals.sample(&[0], 8, &mut rng, &mut out).unwrap();
+            assert_eq!((out.coordinates.len(), out.values.len()), (16, 16));
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small whole numbers")]
+            out.values.iter().step_by(2).for_each(|&v| counts[v as usize] += 1);
+        }
+        // 16,000 draws over 35 pixels: 457 each, standard deviation below 21.
+        assert!(counts.iter().all(|c| (370..545).contains(c)), "{counts:?}");
+    }
+
+    #[test]
+    fn values_stand_with_their_coordinates() {
+        let signals = two();
+        let (mut rng, mut out) = (ChaCha8Rng::seed_from_u64(2), Samples::default());
+        signals.sample(&[1, 0], 9, &mut rng, &mut out).unwrap();
+        let grid = Coordinates::default().grid(3, 4, None).unwrap();
+        for (point, value) in out.coordinates.chunks_exact(2).zip(out.values.chunks_exact(2)).take(9) {
+            let pixel = (0..12_u8).find(|p| f32::from(*p) == value[0]).unwrap();
+            let [x, y] = grid.point(u32::from(pixel % 3), u32::from(pixel / 3));
+            assert!((f64::from(point[0]) - x).abs() < 1e-6 && (f64::from(point[1]) - y).abs() < 1e-6);
+            assert!((value[1] - 2.0).abs() < 1e-6);
+        }
+        // All pixels of unequal pictures are no batch.
+        assert!(signals.sample(&[0, 1], 0, &mut rng, &mut out).is_err());
+        signals.sample(&[1], 0, &mut rng, &mut out).unwrap();
+        assert_eq!(out.values.len(), 24);
+    }
+}
