@@ -256,4 +256,11 @@ fn settings_come_from_a_file_and_flags_win() {
     assert_eq!(model.inr.to_string(), "2-12x2-3");
     assert!(model.hypernetwork.heads[0].modulation.is_some());
     assert_eq!(model.training.unwrap()["stop"]["steps"], 2);
+    // The settings of a run can be taken out of its model and used again: the same seed gives the same model.
+    let settings = output(folder.path(), &["info", "m.safetensors", "--config"]);
+    std::fs::write(folder.path().join("again.toml"), settings.stdout).unwrap();
+    let again = ["train", "discs", "-o", "n.safetensors", "--config", "again.toml", "-q"];
+    assert!(output(folder.path(), &again).status.success());
+    let bytes = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    assert!(bytes("m.safetensors") == bytes("n.safetensors"));
 }

@@ -1,8 +1,9 @@
 //! `info`: what is in a model file.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use hypersine::model::{Align, Encoding, Interval, Model, Order, Span};
+use hypersine::train::Config;
 use serde_json::json;
 
 use super::{Global, open_model};
@@ -15,11 +16,23 @@ pub(super) struct Info {
     /// List the names of all latents
     #[arg(long)]
     names: bool,
+    /// Print the settings of the run that trained it, as the TOML file that `train --config` takes
+    #[arg(long)]
+    config: bool,
 }
 
 impl Info {
     pub(super) fn run(&self, global: &Global) -> Result<()> {
         let model = open_model(&self.model)?;
+        if self.config {
+            let Some(training) = model.training.clone() else {
+                bail!("{}: not trained by hypersine, so that it has no settings of a run", self.model);
+            };
+            let config: Config = serde_json::from_value(training)
+                .with_context(|| format!("{}: the settings of its run cannot be read", self.model))?;
+            print!("{}", toml::to_string(&config)?);
+            return Ok(());
+        }
         let layers: Vec<_> = (model.inr.layers().iter().zip(&model.hypernetwork.heads))
             .map(|(shape, head)| {
                 let activation = shape.activation.map(|a| json!(a));
@@ -33,6 +46,7 @@ impl Info {
             "macs_per_latent": model.hypernetwork.macs_per_latent(),
             "latent_dim": model.latent_dim(), "latents": model.latents.names(),
             "coordinates": model.coordinates, "values": model.values, "provenance": model.provenance,
+            "training": model.training,
         });
         global.report(&json, || self.text(&model));
         Ok(())

@@ -201,7 +201,7 @@ impl Default for FamilyConfig {
     fn default() -> Self {
         Self {
             latent_dim: 64,
-            latent_std: 0.1,
+            latent_std: 0.01,
             head: HeadKind::Linear,
             rank: 8,
             features: 64,

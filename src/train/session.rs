@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{Config, OptimiserConfig, StopConfig};
 use super::signals::{Samples, Signals};
-use super::{Adam, Ema, Loss, Moments, Parameter, Supervised, clip, scatter_rows};
+use super::{Adam, Ema, Loss, Moments, Parameter, Supervised, clip, parameters, scatter_rows};
 use crate::cpu::{Batch, Gradients, Network};
 use crate::model::file::{self, RunState};
 use crate::model::{Family, LatentTable, Model, normal};
@@ -198,7 +198,7 @@ impl Trainer {
             found.ok_or_else(|| Error::file(path, format!("'{name}' is missing, or not as long as its tensor")))
         };
         let mut average = Vec::new();
-        for (name, values) in trainer.parameters() {
+        for (name, values) in trainer.named() {
             let (first, second) =
                 (take(format!("run.first.{name}"), values.len())?, take(format!("run.second.{name}"), values.len())?);
             if trainer.ema.is_some() {
@@ -311,17 +311,15 @@ impl Trainer {
         self.dlatents.clear();
         self.dlatents.resize(self.latents.len(), 0.0);
         scatter_rows(&self.gradients.latents, chosen, dim, &mut self.dlatents);
-        let mut gradients = self.gradients.hypernetwork.tensors_mut();
         if let Some(limit) = self.config.optimiser.clip {
-            let mut all: Vec<&mut [f32]> = gradients.iter_mut().map(|(_, g)| &mut **g).collect();
+            let mut all: Vec<&mut [f32]> =
+                self.gradients.hypernetwork.tensors_mut().into_iter().map(|(_, gradient)| gradient).collect();
             all.push(&mut self.dlatents);
             clip(&mut all, limit);
         }
         let OptimiserConfig { lr, latent_lr, .. } = self.config.optimiser;
-        let mut parameters: Vec<Parameter<'_, f32>> = (self.network.hypernetwork_mut().tensors_mut().into_iter())
-            .zip(&gradients)
-            .map(|((name, value), (_, gradient))| Parameter { name, value, gradient, rate: lr * factor })
-            .collect();
+        let gradients = &mut self.gradients.hypernetwork;
+        let mut parameters = parameters(self.network.hypernetwork_mut(), gradients, lr * factor);
         if dim > 0 {
             let (value, gradient) = (&mut self.latents[..], &self.dlatents[..]);
             parameters.push(Parameter { name: LATENTS.into(), value, gradient, rate: latent_lr * factor });
@@ -338,7 +336,7 @@ impl Trainer {
     }
 
     /// The raw parameters under their names.
-    fn parameters(&mut self) -> Vec<(String, Vec<f32>)> {
+    fn named(&mut self) -> Vec<(String, Vec<f32>)> {
         let mut all: Vec<(String, Vec<f32>)> =
             self.network.hypernetwork_mut().tensors_mut().into_iter().map(|(n, v)| (n, v.to_vec())).collect();
         if !self.latents.is_empty() {
