@@ -1,4 +1,5 @@
-"""Reproduces a picture from a Hypersine model file with numpy alone.  pip install numpy safetensors pillow
+"""Reproduces a picture from a Hypersine model file with numpy alone, for linear heads over ReLU trunks as the built-in
+model has them.  pip install numpy safetensors pillow
 
     python3 examples/forward.py MODEL.safetensors LATENT_NAME SIZE out.png
 """
