@@ -8,14 +8,14 @@ use crate::gpu::GpuError;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system refused a file operation.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {reason}", path.display())]
     Io {
         /// `read`, `write` or `create`.
         action: &'static str,
         /// The file concerned.
         path: PathBuf,
-        /// The system's own reason.
-        source: std::io::Error,
+        /// The system's own reason; part of the sentence, and so not told again as its source.
+        reason: std::io::Error,
     },
     /// A file was read but is not acceptable: damaged, of the wrong kind, or newer than this program.
     #[error("{}: {what}", path.display())]
@@ -50,7 +50,7 @@ impl Error {
     /// A closure for `map_err` that names the file behind an I/O error.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { action, path, source }
+        move |reason| Self::Io { action, path, reason }
     }
 
     /// Names the file in which an [`Error::Invalid`] was found; other errors pass unchanged.

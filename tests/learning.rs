@@ -135,7 +135,7 @@ fn an_interrupted_run_goes_on_bit_for_bit() {
     discs(&folder.path().join("discs"), 9);
     for more in [
         &["--head", "low-rank", "--rank", "3"][..],
-        &["--ema", "0.9", "--clip", "1", "--schedule", "step", "--lr-every", "30"],
+        &["--ema", "0.9", "--clip", "1", "--schedule", "step", "--lr-every", "30", "--coords", "corner"],
     ] {
         let straight = train("straight.safetensors", &[&["--steps", "120"], more].concat());
         assert!(output(folder.path(), &straight).status.success());
@@ -153,7 +153,7 @@ fn an_interrupted_run_goes_on_bit_for_bit() {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(file::load(&checkpoint).is_ok(), "the checkpoint of a killed run is a model");
-        let resume = train("broken.safetensors", &["--steps", "120", "--resume"]);
+        let resume = ["train", "discs", "-o", "broken.safetensors", "-q", "--resume"];
         let out = output(folder.path(), &resume);
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         assert!(!checkpoint.exists(), "a finished run leaves no checkpoint");

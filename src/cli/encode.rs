@@ -127,7 +127,7 @@ impl Destination {
 /// One latent as NumPy has it.
 fn npy(path: &Path, z: &[f32]) -> Result<()> {
     use npyz::WriterBuilder;
-    let refused = |e| hypersine::Error::Io { action: "write", path: path.to_owned(), source: e };
+    let refused = |e| hypersine::Error::Io { action: "write", path: path.to_owned(), reason: e };
     write_atomically(path, |file| {
         let options = npyz::WriteOptions::new().default_dtype().shape(&[z.len() as u64]).writer(file);
         let mut writer = options.begin_nd().map_err(refused)?;

@@ -54,6 +54,7 @@ impl Fit {
             stop: overlaid(&base.stop, &self.stop, matches)?,
         };
         let signals = Signals::load(&self.signal, None, ValueRange::default(), config.network.coordinates())?;
-        self.records.run(self.records.trainer(config, signals, global)?, global)
+        let trainer = self.records.trainer(config, signals, global, (&self.stop, matches))?;
+        self.records.run(trainer, global)
     }
 }

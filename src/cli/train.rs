@@ -56,6 +56,7 @@ impl Train {
         };
         let channels = Some(usize::from(self.channels));
         let signals = Signals::load(&self.folder, channels, ValueRange::default(), config.network.coordinates())?;
-        self.records.run(self.records.trainer(config, signals, global)?, global)
+        let trainer = self.records.trainer(config, signals, global, (&self.stop, matches))?;
+        self.records.run(trainer, global)
     }
 }

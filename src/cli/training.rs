@@ -13,7 +13,7 @@ use clap::{ArgMatches, Args, Command};
 use hypersine::engine::{DeviceChoice, Engine, Mosaic, Strategy};
 use hypersine::model::file::{self, Precision};
 use hypersine::signal::{Canvas, Depth, write_rows};
-use hypersine::train::{Config, Signals, Step, Trainer};
+use hypersine::train::{Config, Signals, Step, StopConfig, Trainer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ pub(super) struct Records {
     /// A TOML file of settings, as `info --config MODEL` prints them; flags win over it
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
-    /// Continue the run whose checkpoint lies beside --output; its settings stay, but for when to end
+    /// Continue the run whose checkpoint lies beside --output; its settings stay, but for --steps, --psnr and --time if given
     #[arg(long)]
     resume: bool,
     /// Minutes between checkpoints
@@ -84,8 +84,14 @@ pub(super) fn overlaid<T: Serialize + DeserializeOwned>(base: &T, parsed: &T, ma
 }
 
 impl Records {
-    /// The settings of the TOML file, or `base`: only what the file names differs from it.
+    /// The settings of the run to be continued, or of the TOML file, or `base`: only what the file names differs from it.
     pub(super) fn settings(&self, base: Config) -> Result<Config> {
+        if self.resume {
+            let path = self.checkpoint();
+            let training = file::load(&path)?.training.unwrap_or_default();
+            return serde_json::from_value(training)
+                .with_context(|| format!("{}: no settings of a run", path.display()));
+        }
         let Some(path) = &self.config else { return Ok(base) };
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         // toml's own messages draw the line they are about; here one sentence is wanted.
@@ -108,8 +114,14 @@ impl Records {
         self.output.with_extension("checkpoint.safetensors")
     }
 
-    /// A new run, or the one to be continued.
-    pub(super) fn trainer(&self, config: Config, signals: Signals, global: &Global) -> Result<Trainer> {
+    /// A new run, or the one to be continued, with the end that the command line names, if it does.
+    pub(super) fn trainer(
+        &self,
+        config: Config,
+        signals: Signals,
+        global: &Global,
+        (stop, matches): (&StopConfig, &ArgMatches),
+    ) -> Result<Trainer> {
         match global.device {
             DeviceChoice::Auto | DeviceChoice::Cpu => {}
             _ => bail!("training runs on the CPU backend so far: leave --device away or say --device cpu"),
@@ -118,7 +130,9 @@ impl Records {
             bail!("--checkpoint-every and --preview-every are minutes, more than 0");
         }
         if self.resume {
-            return Ok(Trainer::resume(&self.checkpoint(), signals, config.stop)?);
+            let mut trainer = Trainer::resume(&self.checkpoint(), signals)?;
+            trainer.set_stop(overlaid(&trainer.config().stop, stop, matches)?);
+            return Ok(trainer);
         }
         Ok(Trainer::new(config, signals, global.seed)?)
     }

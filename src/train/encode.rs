@@ -5,7 +5,7 @@ use rand::seq::index;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::session::stream;
+use super::session::{PIXELS, stream};
 use super::signals::Signals;
 use super::{Adam, AdamConfig, Curve, Loss, Parameter, Penalties, Schedule, Supervised};
 use crate::cpu::{Batch, Gradients, Network};
@@ -148,7 +148,7 @@ fn one(
 ) -> Result<Vec<f32>> {
     let picture = &signals.pictures()[i];
     let pixels = picture.width as usize * picture.height as usize;
-    let mut rng = stream(seed, 0, i as u64);
+    let mut rng = stream(seed, PIXELS, i as u64);
     let known: Vec<usize> = match observed {
         Observed::All => (0..pixels).collect(),
         Observed::Random(n) => index::sample(&mut rng, pixels, (*n).min(pixels)).into_vec(),

@@ -19,7 +19,7 @@ use crate::model::{Family, LatentTable, Model, normal};
 use crate::{Error, Result};
 
 /// Steps over which the reported loss is averaged.
-const WINDOW: u64 = 200;
+const WINDOW: usize = 200;
 /// A mean loss so many times the best one so far is a run that diverged.
 const DIVERGED: f64 = 30.0;
 
@@ -80,13 +80,12 @@ struct Recent {
 
 impl Recent {
     fn add(&mut self, loss: f64) -> f64 {
-        let window = usize::try_from(WINDOW).expect("200 fits");
-        if self.losses.len() < window {
+        if self.losses.len() < WINDOW {
             self.losses.push(loss);
         } else {
             self.losses[self.next] = loss;
         }
-        self.next = (self.next + 1) % window;
+        self.next = (self.next + 1) % WINDOW;
         let mean = self.losses.iter().sum::<f64>() / self.losses.len() as f64;
         self.best = if self.losses.len() == 1 { mean } else { self.best.min(mean) };
         mean
@@ -113,7 +112,9 @@ pub(super) fn stream(seed: u64, purpose: u64, step: u64) -> ChaCha8Rng {
 
 /// Purposes of random numbers.
 const ORDER: u64 = 0;
-const PIXELS: u64 = 1;
+pub(super) const PIXELS: u64 = 1;
+const LATENT_START: u64 = 2;
+const FREQUENCIES: u64 = 3;
 
 impl Trainer {
     /// A run from the start.
@@ -124,7 +125,7 @@ impl Trainer {
         config.validate()?;
         let channels = signals.channels();
         let count = signals.names().len();
-        let frequencies = |n| normal(&mut stream(seed, 3, 0), n, f64::from(config.network.sigma));
+        let frequencies = |n| normal(&mut stream(seed, FREQUENCIES, 0), n, f64::from(config.network.sigma));
         let inr = config.network.inr(channels, frequencies)?;
         let mut model = match &config.family {
             None if count > 1 => {
@@ -142,7 +143,7 @@ impl Trainer {
                     seed,
                 };
                 let mut model = family.build(inr, |_| f.choice());
-                let values = normal(&mut stream(seed, 2, 0), count * f.latent_dim, f.latent_std);
+                let values = normal(&mut stream(seed, LATENT_START, 0), count * f.latent_dim, f.latent_std);
                 model.latents = LatentTable::new(signals.names().to_vec(), values)?;
                 model
             }
@@ -176,19 +177,18 @@ impl Trainer {
         }
     }
 
-    /// The run whose checkpoint that is, with another end.
+    /// The run whose checkpoint that is.
     ///
     /// # Errors
     /// Where the file is no checkpoint, or not of a run over these signals.
-    pub fn resume(path: &Path, signals: Signals, stop: StopConfig) -> Result<Self> {
+    pub fn resume(path: &Path, signals: Signals) -> Result<Self> {
         let (model, run) = file::load_checkpoint(path)?;
         let document: RunDocument = serde_json::from_str(&run.document)
             .map_err(|e| Error::file(path, format!("the state of its run cannot be read ({e})")))?;
-        if document.names != signals.names() {
+        if document.names != signals.names() || model.inr.outputs != signals.channels() {
             return Err(Error::file(path, "the run was over other signals; name the same ones as when it began"));
         }
-        let RunDocument { mut config, seed, step, seconds, recent, .. } = document;
-        config.stop = stop;
+        let RunDocument { config, seed, step, seconds, recent, .. } = document;
         let mut trainer = Self::with(config, signals, seed, model);
         (trainer.step, trainer.before, trainer.recent) = (step, seconds, recent);
         trainer.adam.steps = step;
@@ -210,6 +210,11 @@ impl Trainer {
             ema.means = average;
         }
         Ok(trainer)
+    }
+
+    /// Lets the run end elsewhere. A cosine of the learning rate goes on towards the new end.
+    pub fn set_stop(&mut self, stop: StopConfig) {
+        self.config.stop = stop;
     }
 
     /// Writes all that the run needs to go on; the file is a model, too, which other commands read.
@@ -295,15 +300,15 @@ impl Trainer {
     /// The running mean of the loss, unless the run diverged.
     fn judge(&mut self, loss: f64) -> Result<f64> {
         let mean = if loss.is_finite() { self.recent.add(loss) } else { f64::INFINITY };
-        if mean > DIVERGED * self.recent.best.max(1e-9) && !self.recent.losses.is_empty() || !loss.is_finite() {
-            let OptimiserConfig { lr, latent_lr, .. } = self.config.optimiser;
-            return Err(Error::invalid(format!(
-                "the loss diverged at step {}: {loss:.3e}, where its mean had been {:.3e}; begin again with a smaller --lr than {lr} (or --latent-lr than {latent_lr}), a --warm-up, or --clip 1",
-                self.step + 1,
-                self.recent.best
-            )));
+        if mean <= DIVERGED * self.recent.best.max(1e-9) {
+            return Ok(mean);
         }
-        Ok(mean)
+        let OptimiserConfig { lr, latent_lr, .. } = self.config.optimiser;
+        Err(Error::invalid(format!(
+            "the loss diverged at step {}: {loss:.3e}, where its mean had been {:.3e}; begin again with a smaller --lr than {lr} (or --latent-lr than {latent_lr}), a --warm-up, or --clip 1",
+            self.step + 1,
+            self.recent.best
+        )))
     }
 
     fn update(&mut self, chosen: &[usize], factor: f64) {
