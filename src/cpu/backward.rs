@@ -16,7 +16,7 @@ use crate::model::heads::Place;
 use crate::model::{Domain, Hypernetwork};
 
 /// Segments that a batch is cut into, over all its latents: work for so many cores.
-const SEGMENTS: usize = 64;
+const SEGMENTS: usize = 32;
 /// Fewest points of a segment, for each costs a dL/dtheta of memory.
 const SEGMENT_POINTS: usize = 512;
 
@@ -110,8 +110,9 @@ struct Tape<T> {
 impl<T: Real> Network<T> {
     /// Forward, then backward: the value of `objective` on a batch, its gradients in `gradients` (overwritten).
     ///
-    /// Memory besides the gradients: theta once, dL/dtheta once for each of at most `count + 64` segments, and on every
-    /// thread about half a megabyte of activations. None of it grows with the number of points.
+    /// Memory besides the gradients: theta once, dL/dtheta once for each of at most `count + 32` segments, and on every
+    /// thread half a megabyte of activations, or those of 128 points where that is more. None of it
+    /// grows with the number of points.
     ///
     /// # Panics
     /// Where the sizes do not agree.
@@ -165,7 +166,7 @@ impl<T: Real> Network<T> {
         }
     }
 
-    /// Points per block: inputs and sums of all layers within about half a megabyte.
+    /// Points per block: inputs and sums of all layers within about half a megabyte, but enough for fast products.
     fn backward_block(&self) -> usize {
         let rows: usize = self.layers.iter().map(|l| l.inputs + l.outputs).sum();
         ((1 << 19) / (rows * size_of::<T>())).next_multiple_of(32).clamp(128, 1024)
@@ -226,8 +227,13 @@ impl<T: Real> Network<T> {
                 let sums = &mut tape.sums[l][..shape.outputs * count];
                 self.affine(l, theta, inputs, count, sums);
                 let activated = &mut following[..sums.len()];
-                activated.copy_from_slice(sums);
-                self.activate(l, theta, count, activated);
+                match (&shape.activation, self.modulation(l)) {
+                    (Some(activation), None) => activation.apply_to(sums, activated),
+                    _ => {
+                        activated.copy_from_slice(sums);
+                        self.activate(l, theta, count, activated);
+                    }
+                }
             } else {
                 self.affine(l, theta, inputs, count, &mut tape.outputs[..shape.outputs * count]);
             }

@@ -118,6 +118,18 @@ impl<'a, T> MatrixMut<'a, T> {
         self.rows
     }
 
+    /// A column whose numbers are neighbours in memory.
+    ///
+    /// # Panics
+    /// Where they are not.
+    #[expect(unsafe_code, reason = "a slice of the view's own elements")]
+    pub fn column(&mut self, c: usize) -> &mut [T] {
+        assert!(self.row_stride == 1 && c < self.cols, "the numbers of a column are not neighbours");
+        // SAFETY: the elements (0, c) to (rows - 1, c), which lie inside the slice, and nobody else's while `self` is
+        // borrowed.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(c * self.col_stride), self.rows) }
+    }
+
     /// The view cut into pieces of `rows` rows, the last one of what is left: for threads to fill.
     pub fn row_chunks(self, rows: usize) -> Vec<Self> {
         let piece = |first: usize| Self {

@@ -99,18 +99,17 @@ impl<T: Real> Dense<T> {
     /// # Panics
     /// Where a slice is too short for `batch` rows.
     pub fn apply(&self, batch: usize, x: &[T], x_stride: usize, out: &mut [T], out_stride: usize) {
-        for row in out.chunks_mut(out_stride.max(1)).take(batch) {
-            row[..self.outputs].copy_from_slice(&self.bias);
-        }
         // out^T [outputs, batch] += W [outputs, inputs] x^T [inputs, batch], piece by piece of W's rows: each number of W is
         // read once.
         let out = MatrixMut::strided(out, self.outputs, batch, 1, out_stride);
         let x = Matrix::strided(x, self.inputs, batch, 1, x_stride);
         let rows = self.rows_per_task(batch);
-        out.row_chunks(rows).into_par_iter().enumerate().for_each(|(i, out)| {
-            let weight = self.rows(i * rows, out.rows());
-            add_product(out, weight, x);
-        });
+        out.row_chunks(rows).into_par_iter().zip(self.bias.par_chunks(rows)).enumerate().for_each(
+            |(i, (mut out, bias))| {
+                (0..batch).for_each(|b| out.column(b).copy_from_slice(bias));
+                add_product(out, self.rows(i * rows, bias.len()), x);
+            },
+        );
     }
 
     /// `count` rows of `W`.

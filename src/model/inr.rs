@@ -17,7 +17,7 @@ pub(super) const MAX_ENCODED: usize = 1024;
 /// Largest number of activated layers.
 pub(super) const MAX_DEPTH: usize = 16;
 
-/// Numbers at a time in [`Activation::vjp`]: two buffers of them stay in the first-level cache.
+/// Numbers at a time where an activation is not applied in place: they stay in the first-level cache.
 const CHUNK: usize = 512;
 
 /// What a layer does with `u = W x + b`.
@@ -107,6 +107,14 @@ impl Activation {
             Self::Gaussian { scale } => T::gaussian(values, real(scale)),
             Self::Finer { omega } => T::finer(values, turns(omega)),
             Self::Gabor { omega, scale } => T::gabor(values, turns(omega), real(scale)),
+        }
+    }
+
+    /// Writes `act(u)` to `out`.
+    pub fn apply_to<T: Real>(&self, u: &[T], out: &mut [T]) {
+        for (u, out) in u.chunks(CHUNK).zip(out.chunks_mut(CHUNK)) {
+            out.copy_from_slice(u);
+            self.apply(out);
         }
     }
 
