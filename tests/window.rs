@@ -183,7 +183,7 @@ fn walk(device: &str) {
     let mixed = (0..5).any(|_| {
         screen.xdotool("mousemove 615 36 sleep 0.3 mousedown 1 sleep 0.3 mousemove 660 36 sleep 0.3 mousemove 720 36 sleep 0.3 mouseup 1");
         screen.xdotool("mousemove 300 500");
-        screen.watch(&format!("{device}-6-mixed"), Duration::from_secs(10), &shows(&whole, (18, 18))).is_ok()
+        screen.watch(&format!("{device}-6-mixed"), Duration::from_secs(40), &shows(&whole, (18, 18))).is_ok()
     });
     assert!(mixed, "dragging the mix slider does not show the second latent");
 
