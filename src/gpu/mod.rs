@@ -1,5 +1,6 @@
 //! The GPU side: adapters and memory, shader linking, and one file per kernel family.
 
+mod arena;
 mod context;
 mod evaluate;
 mod field;
