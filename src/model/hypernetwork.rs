@@ -381,12 +381,17 @@ impl<T: Real> Hypernetwork<T> {
         self.trunks.iter().flat_map(|t| &t.layers).map(|l| l.map.weight.len()).sum()
     }
 
+    /// Features of a trunk, of which the earlier ones have `widths`.
+    fn feature_width(&self, trunk: &Trunk<T>, widths: &[usize]) -> usize {
+        let start = trunk.from.map_or(self.latent_dim, |f| widths[f]);
+        trunk.layers.last().map_or(start, |l| l.map.outputs)
+    }
+
     /// Features of each trunk.
     pub fn feature_widths(&self) -> Vec<usize> {
         let mut widths: Vec<usize> = Vec::with_capacity(self.trunks.len());
         for trunk in &self.trunks {
-            let start = trunk.from.map_or(self.latent_dim, |f| widths[f]);
-            widths.push(trunk.layers.last().map_or(start, |l| l.map.outputs));
+            widths.push(self.feature_width(trunk, &widths));
         }
         widths
     }
@@ -571,8 +576,7 @@ impl<T: Real> Hypernetwork<T> {
                 }
                 layer.validate(&format!("trunk.{t}.{l}"))?;
             }
-            let start = trunk.from.map_or(self.latent_dim, |f| widths[f]);
-            widths.push(trunk.layers.last().map_or(start, |l| l.map.outputs));
+            widths.push(self.feature_width(trunk, &widths));
         }
         let shapes = inr.layers();
         if self.heads.len() != shapes.len() {

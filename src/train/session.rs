@@ -198,11 +198,10 @@ impl Trainer {
             found.ok_or_else(|| Error::file(path, format!("'{name}' is missing, or not as long as its tensor")))
         };
         let mut average = Vec::new();
-        for (name, values) in trainer.named() {
-            let (first, second) =
-                (take(format!("run.first.{name}"), values.len())?, take(format!("run.second.{name}"), values.len())?);
+        for (name, len) in trainer.lengths() {
+            let (first, second) = (take(format!("run.first.{name}"), len)?, take(format!("run.second.{name}"), len)?);
             if trainer.ema.is_some() {
-                average.push(take(format!("run.average.{name}"), values.len())?);
+                average.push(take(format!("run.average.{name}"), len)?);
             }
             trainer.adam.moments.push(Moments { name, first, second });
         }
@@ -340,12 +339,12 @@ impl Trainer {
         }
     }
 
-    /// The raw parameters under their names.
-    fn named(&mut self) -> Vec<(String, Vec<f32>)> {
-        let mut all: Vec<(String, Vec<f32>)> =
-            self.network.hypernetwork_mut().tensors_mut().into_iter().map(|(n, v)| (n, v.to_vec())).collect();
+    /// What is learned, by name, and how many numbers each has.
+    fn lengths(&mut self) -> Vec<(String, usize)> {
+        let mut all: Vec<(String, usize)> =
+            self.network.hypernetwork_mut().tensors_mut().into_iter().map(|(n, v)| (n, v.len())).collect();
         if !self.latents.is_empty() {
-            all.push((LATENTS.into(), self.latents.clone()));
+            all.push((LATENTS.into(), self.latents.len()));
         }
         all
     }
