@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
-use hypersine::cpu::{Batch, Gradients, Network};
-use hypersine::model::{Inr, Model};
-use hypersine::train::{Adam, AdamConfig, Loss, Parameter, Penalties, Supervised, parameters};
+use hypersine::cpu::{Gradients, Network};
+use hypersine::model::{Batch, Inr, Loss, Model, Penalties, Supervised};
+use hypersine::train::{Adam, AdamConfig, Parameter, parameters};
 
 const LATENTS: usize = 32;
 const POINTS: usize = 1024;

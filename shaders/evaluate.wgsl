@@ -5,6 +5,9 @@
 // the slab's activations are published through workgroup memory, its weights are filled there by the head
 // (`fill`: a load where theta was materialised, the head's own arithmetic where it is fused), and every
 // invocation adds the slab's outer products to its register tile.
+//# if tape
+// On its way it leaves on the tape what the backward pass needs; see `include/tape.wgsl`.
+//# endif
 
 struct Job {
     // Linear index of the first workgroup of this slice, and one past its last.
@@ -33,6 +36,12 @@ struct Job {
     frequencies: u32,
     // Latents in all.
     latents: u32,
+    // Where each latent has points of its own: how many the list has for each, and the first one evaluated.
+    samples: u32,
+    first_sample: u32,
+    // vec4s per row of the tape.
+    tape_stride: u32,
+    pad: u32,
 }
 
 //# include "include/layers.wgsl"
@@ -42,6 +51,9 @@ struct Job {
 //# include "include/fill.wgsl"
 //# include "include/points.wgsl"
 //# include "include/target.wgsl"
+//# if tape
+//# include "include/tape.wgsl"
+//# endif
 
 // Invocations of each latent.
 const THREADS = ${ threads }u;
@@ -92,6 +104,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# endfor
 //# endfor
 
+//# if tape
+    // The layer's first row on the tape, and this invocation's first quad of points.
+    var tape_row = 0u;
+    let tape_quad = first_point / 4u + column;
+//# endif
     for (var l = 0u; l < ${ hidden }u; l++) {
         let inputs = layers[l].inputs;
         let rows4 = layers[l].rows4;
@@ -112,7 +129,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             if (k0 + depth > previous) {
                 let start = max(k0, previous) - k0;
                 for (var i = start * POINTS4 + t; i < depth * POINTS4; i += THREADS) {
-                    tile[base + i] = encoded(first_point + 4u * (i % POINTS4), k0 + i / POINTS4 - previous);
+                    let row = k0 + i / POINTS4 - previous;
+                    let x = encoded(picture, first_point + 4u * (i % POINTS4), row);
+                    tile[base + i] = x;
+//# if tape
+                    if (l == 0u${ " && picture < job.latents" if slots > 1 }) {
+                        activations[activation_at(picture, ENCODED_ROW + row, first_point / 4u + i % POINTS4)] = x;
+                    }
+//# endif
                 }
             }
             // (Unsigned: rows before the slab wrap round to large numbers.)
@@ -135,7 +159,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                     tile[base + BIAS + i] = fill(layers[l].bias, latent, 0u, i);
 //# if modulated
                     tile[base + GAIN + i] = fill(layers[l].gain, latent, 0u, i);
-                    tile[base + SHIFT + i] = fill(layers[l].shift, latent, 0u, i);
+                    tile[base + SHIFT + i] = layers[l].shift.scale * fill(layers[l].shift, latent, 0u, i);
 //# endif
                 }
             }
@@ -191,6 +215,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 c_${ i }_${ q } *= norm_${ r }[${ e }];
 //# endif
                 c_${ i }_${ q } += bias_${ r }[${ e }];
+//# if tape
+                if (row_group * ${ rows }u + ${ i }u < 4u * rows4${ " && picture < job.latents" if slots > 1 }) {
+                    sums[sum_at(picture, tape_row + row_group * ${ rows }u + ${ i }u, tape_quad + ${ q }u * POINT_GROUPS)] = c_${ i }_${ q };
+                }
+//# endif
 //# if modulated
                 c_${ i }_${ q } = fma(c_${ i }_${ q }, vec4(gain_before_${ r }[${ e }]), vec4(shift_before_${ r }[${ e }]));
 //# endif
@@ -214,11 +243,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# if modulated
                 a_${ i }_${ q } = fma(a_${ i }_${ q }, vec4(gain_after_${ i // 4 }[${ i % 4 }]), vec4(shift_after_${ i // 4 }[${ i % 4 }]));
 //# endif
+//# if tape
+                if (row_group * ${ rows }u + ${ i }u < 4u * rows4${ " && picture < job.latents" if slots > 1 }) {
+                    activations[activation_at(picture, tape_row + row_group * ${ rows }u + ${ i }u, tape_quad + ${ q }u * POINT_GROUPS)] = a_${ i }_${ q };
+                }
+//# endif
 //# endfor
 //# endfor
             }
             workgroupBarrier();
         }
+//# if tape
+        tape_row += 4u * rows4;
+//# endif
     }
 
     // The linear layer has few outputs: each invocation takes the rows it owns as inputs, four outputs at a

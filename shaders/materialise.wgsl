@@ -2,9 +2,11 @@
 // four rows of one layer and latent; no workgroup memory.
 
 struct Job {
+    // The first latent of this slice and one past the last.
+    first: u32,
+    end: u32,
+    // vec4s per latent.
     theta_stride: u32,
-    feature_stride: u32,
-    first_latent: u32,
     pad: u32,
 }
 
@@ -32,7 +34,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         return;
     }
     let inputs = targets[workgroup.z].inputs;
-    let latent = job.first_latent + workgroup.y;
+    let latent = job.first + workgroup.y;
     let destination = latent * job.theta_stride + targets[workgroup.z].destination + r;
     var squares = vec4(1e-8);
     for (var k = 0u; k < inputs; k++) {

@@ -2,12 +2,12 @@
 // layer; 256 bytes of workgroup memory.
 
 struct Batch {
-    // The first latent of this slice.
+    // The first latent of this slice and one past the last.
     first: u32,
+    end: u32,
     // Numbers per latent.
     stride: u32,
-    pad0: u32,
-    pad1: u32,
+    pad: u32,
 }
 
 struct Norm {
@@ -49,7 +49,7 @@ fn total(t: u32, part: f32) -> f32 {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     let norm = norms[workgroup.z];
-    let row = (batch.first + workgroup.x) * batch.stride + norm.start;
+    let row = (batch.first + workgroup.y) * batch.stride + norm.start;
     var sum = 0.0;
     for (var i = t; i < norm.count; i += THREADS) {
         sum += rows[row + i];

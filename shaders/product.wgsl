@@ -4,45 +4,13 @@
 // W is stored by input (k-major, rows of `length` vec4s, the last row is b). An invocation owns one vec4 of
 // outputs for ${ latents } latents, so each weight read from memory is used ${ latents } times.
 
-struct Batch {
-    // The first latent of this slice and one past the last.
-    first: u32,
-    end: u32,
-    // Numbers per latent: of the latent itself and of its row of trunk outputs; vec4s per latent in the target.
-    latent_stride: u32,
-    row_stride: u32,
-    target_stride: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-struct Map {
-    // First vec4 of W on the page, vec4s per row, number of inputs, and how many of these stand in the row; entries of
-    // the latent follow.
-    matrix: u32,
-    length: u32,
-    inputs: u32,
-    previous: u32,
-    // Where the inputs start in the latent's row (numbers), and the outputs in the row or the target (vec4s).
-    source: u32,
-    destination: u32,
-    // As in `include/activate.wgsl`, with its parameters; any other code: none.
-    activation: u32,
-    a: f32,
-    b: f32,
-}
-
-@group(0) @binding(0) var<uniform> batch: Batch;
-@group(0) @binding(1) var<storage, read> maps: array<Map>;
+//# include "include/maps.wgsl"
 @group(0) @binding(2) var<storage, read> page: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> latents: array<f32>;
-//# if in_place
-// Trunk layers: none reads what another one of the same dispatch writes.
-@group(0) @binding(4) var<storage, read_write> rows: array<f32>;
-//# else
-@group(0) @binding(4) var<storage, read> rows: array<f32>;
+//# if not in_place
 @group(0) @binding(5) var<storage, read_write> destination: array<vec4<f32>>;
+//# elif tape
+// W x + b itself, in rows of the same shape: the backward pass needs it.
+@group(0) @binding(5) var<storage, read_write> mapped: array<f32>;
 //# endif
 
 //# include "include/activate.wgsl"
@@ -65,12 +33,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let depth = min(CHUNK, map.inputs - k0);
         for (var i = t; i < depth * ${ latents }u; i += THREADS) {
             let row = min(latent + i % ${ latents }u, batch.end - 1u);
-            let k = k0 + i / ${ latents }u;
-            if (k < map.previous) {
-                x[i] = rows[row * batch.row_stride + map.source + k];
-            } else {
-                x[i] = latents[row * batch.latent_stride + k - map.previous];
-            }
+            x[i] = map_input(map, row, k0 + i / ${ latents }u);
         }
         workgroupBarrier();
         if (inside) {
@@ -88,11 +51,17 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# for b in range(latents)
         if (latent + ${ b }u < batch.end) {
             var y = y_${ b } + bias;
+//# if in_place and tape
+            let raw = y;
+//# endif
             if (map.activation < ${ no_activation }u) { y = activate(map.activation, y, map.a, map.b); }
 //# if in_place
             let at = (latent + ${ b }u) * batch.row_stride + 4u * (map.destination + index);
 //# for c in range(4)
             rows[at + ${ c }u] = y[${ c }];
+//# if tape
+            mapped[at + ${ c }u] = raw[${ c }];
+//# endif
 //# endfor
 //# else
             destination[(latent + ${ b }u) * batch.target_stride + map.destination + index] = y;

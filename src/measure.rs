@@ -63,6 +63,8 @@ pub struct Memory {
     pub theta: u64,
     /// Evaluated values.
     pub output: u64,
+    /// Gradients, moments, and what a backward pass needs of the forward pass.
+    pub learning: u64,
     /// Uniforms, timestamps, lists of points.
     pub other: u64,
     /// Highest sum of all of the above at one time.
@@ -79,6 +81,7 @@ impl Memory {
             (&mut self.features, other.features),
             (&mut self.theta, other.theta),
             (&mut self.output, other.output),
+            (&mut self.learning, other.learning),
             (&mut self.other, other.other),
             (&mut self.peak, other.peak),
             (&mut self.readback, other.readback),

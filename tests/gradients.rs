@@ -6,11 +6,17 @@ mod common;
 use std::ops::Range;
 use std::sync::Arc;
 
+use common::gpu_engines;
 use common::random::{ACTIVATIONS, random_model};
-use hypersine::cpu::{Batch, Gradients, Losses, Network, Objective};
+use hypersine::cpu::{Gradients, Network};
+use hypersine::engine::Engine;
+use hypersine::gpu::Learner;
 use hypersine::math::Real;
 use hypersine::model::heads::{Multiplier, Place};
-use hypersine::model::{Activation, Encoding, Family, HeadChoice, HiddenLayer, Inr, Model, WeightChoice};
+use hypersine::model::{
+    Activation, Batch, Encoding, Family, Head, HeadChoice, HiddenLayer, Inr, Loss, Losses, Model, Objective, Penalties,
+    Supervised, WeightChoice,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -254,4 +260,78 @@ fn no_latents_and_no_points() {
     let losses = network.backward(pointless, &Wavy, &mut gradients);
     assert!(losses.outputs == 0.0 && losses.theta > 0.0 && losses.latents > 0.0);
     assert_eq!(gradients.latents.len(), 6);
+}
+
+/// Relative L2 error of every tensor's gradient on a GPU, at worst; with the loss's.
+fn gpu_error(engine: &Engine, model: &Arc<Model>, count: usize, points: usize, rng: &mut ChaCha8Rng) -> (f64, f64) {
+    let dim = model.latent_dim();
+    let z = &model.latents.values()[..count * dim];
+    let coordinates: Vec<f32> = (0..count * points * model.inr.inputs).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let targets: Vec<f32> = (0..count * points * model.inr.outputs).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let objective = Supervised {
+        loss: [Loss::Mse, Loss::L1, Loss::BceLogits][rng.random_range(0..3)],
+        targets: &targets,
+        latents: count,
+        outputs: model.inr.outputs,
+        penalties: Penalties { latents: 0.0, theta: [0.0, 0.3][rng.random_range(0..2)] },
+    };
+    let network = Network::oracle(model);
+    let mut exact = Gradients::new(&network);
+    let wide: Vec<f64> = z.iter().map(|&v| f64::from(v)).collect();
+    let want = network.backward(Batch { count, latents: &wide, coordinates: &coordinates }, &objective, &mut exact);
+
+    let mut learner = Learner::new(engine.gpu().unwrap(), model, false).unwrap();
+    let batch = Batch { count, latents: z, coordinates: &coordinates };
+    let mut dz = vec![0.0; z.len()];
+    let got = learner.backward(batch, &objective, false, &mut dz).unwrap();
+    // The same bits again, with everything left over from before.
+    let mut again = vec![0.0; z.len()];
+    assert_eq!(learner.backward(batch, &objective, false, &mut again).unwrap(), got);
+    assert_eq!(again, dz);
+    let mut frozen = vec![0.0; z.len()];
+    learner.backward(batch, &objective, true, &mut frozen).unwrap();
+    assert_eq!(frozen, dz);
+
+    let loss = (got.total() - want.total()).abs() / want.total();
+    let mut gradients = learner.gradients().unwrap();
+    let mut tensors: Vec<(String, Vec<f64>, Vec<f32>)> = (exact.hypernetwork.tensors_mut().into_iter())
+        .zip(gradients.tensors_mut())
+        .map(|((name, exact), (_, got))| (name, exact.to_vec(), got.to_vec()))
+        .collect();
+    tensors.push(("latents".into(), exact.latents.clone(), dz));
+    let whole = tensors.iter().map(|(_, e, _)| norm(e).powi(2)).sum::<f64>().sqrt();
+    let squares = learner.gradient_squares().unwrap();
+    let network_only = tensors.iter().rev().skip(1).map(|(_, e, _)| norm(e).powi(2)).sum::<f64>();
+    assert!((squares - network_only).abs() <= 1e-3 * network_only, "{squares} {network_only}");
+    let mut worst = 0.0_f64;
+    for (name, exact, got) in &tensors {
+        let difference: Vec<f64> = exact.iter().zip(got).map(|(e, &g)| e - f64::from(g)).collect();
+        let error = norm(&difference) / norm(exact).max(1e-6 * whole);
+        assert!(
+            error <= 1e-3,
+            "{} on {}, {count} latents, {points} points, {:?}: {name} is wrong by {error:.1e}; heads {:?}",
+            model.inr,
+            engine.describe(),
+            objective.loss,
+            model.hypernetwork.heads.iter().map(Head::kind).collect::<Vec<_>>(),
+        );
+        worst = worst.max(error);
+    }
+    (worst, loss)
+}
+
+#[test]
+fn gpus_equal_the_f64_twin() {
+    for engine in gpu_engines() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let (mut worst, mut loss) = (0.0_f64, 0.0_f64);
+        for i in 0..54 {
+            let (model, latents) = random_model(&mut rng, ACTIVATIONS[i % ACTIVATIONS.len()]);
+            let points = [1, 65, 130, 257, 700][rng.random_range(0..5)];
+            let (w, l) = gpu_error(&engine, &model, latents, points, &mut rng);
+            (worst, loss) = (worst.max(w), loss.max(l));
+        }
+        println!("{}: relative L2 {worst:.1e} at worst, losses {loss:.1e}", engine.describe());
+        assert!(loss < 1e-5);
+    }
 }

@@ -6,10 +6,10 @@ mod common;
 use std::collections::HashMap;
 
 use common::fixture;
-use hypersine::cpu::{Batch, Gradients, Network};
+use hypersine::cpu::{Gradients, Network};
 use hypersine::math::Real;
-use hypersine::model::{Model, file};
-use hypersine::train::{Adam, AdamConfig, Loss, Parameter, Penalties, Supervised, parameters, scatter_rows};
+use hypersine::model::{Batch, Loss, Model, Penalties, Supervised, file};
+use hypersine::train::{Adam, AdamConfig, Parameter, parameters, scatter_rows};
 use safetensors::SafeTensors;
 
 /// The tensors of a file in double precision.

@@ -3,3 +3,10 @@ fn activate_gaussian(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
     let v = a * u;
     return exp(-v * v);
 }
+//# if slopes
+
+// -2 a^2 u exp(-(a u)^2)
+fn slope_gaussian(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    return -2.0 * a * a * u * activate_gaussian(u, a, b);
+}
+//# endif

@@ -2,3 +2,10 @@
 fn activate_leaky_relu(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
     return select(a * u, u, u > vec4(0.0));
 }
+//# if slopes
+
+// 1 where u is positive, else a
+fn slope_leaky_relu(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    return select(vec4(a), vec4(1.0), u > vec4(0.0));
+}
+//# endif

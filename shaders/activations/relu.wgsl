@@ -2,3 +2,10 @@
 fn activate_relu(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
     return max(u, vec4(0.0));
 }
+//# if slopes
+
+// 1 where u is positive, else 0
+fn slope_relu(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    return select(vec4(0.0), vec4(1.0), u > vec4(0.0));
+}
+//# endif

@@ -3,3 +3,11 @@ fn activate_sigmoid(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
     let e = exp(-abs(u));
     return select(vec4(1.0), e, u < vec4(0.0)) / (1.0 + e);
 }
+//# if slopes
+
+// s (1 - s)
+fn slope_sigmoid(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    let s = activate_sigmoid(u, a, b);
+    return s * (1.0 - s);
+}
+//# endif

@@ -2,3 +2,10 @@
 fn activate_sine(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
     return sine_turns(a * u);
 }
+//# if slopes
+
+// omega cos(omega u)
+fn slope_sine(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    return TURN * a * cosine_turns(a * u);
+}
+//# endif

@@ -3,3 +3,11 @@ fn activate_softplus(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
     let v = a * u;
     return (max(v, vec4(0.0)) + ln_one_plus(exp(-abs(v)))) / a;
 }
+//# if slopes
+
+// 1 / (1 + exp(-a u))
+fn slope_softplus(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    let e = exp(-abs(a * u));
+    return select(vec4(1.0), e, a * u < vec4(0.0)) / (1.0 + e);
+}
+//# endif

@@ -3,3 +3,11 @@ fn activate_tanh(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
     let e = exp(-2.0 * abs(u));
     return sign(u) * (1.0 - e) / (1.0 + e);
 }
+//# if slopes
+
+// 1 - tanh(u)^2
+fn slope_tanh(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    let t = activate_tanh(u, a, b);
+    return 1.0 - t * t;
+}
+//# endif

@@ -1,20 +1,23 @@
-// activate: one of the activations that this model has; codes as in `gpu/layout.rs`.
+// activate: one of the activations that this model has; codes as in `gpu/layout.rs`. slope: its derivative, where the
+// kernel wants it.
 //# include "include/functions.wgsl"
 //# for activation in activations
 //# include "activations/" ~ activation.kind ~ ".wgsl"
 //# endfor
+//# for function in (["activate", "slope"] if slopes else ["activate"])
 
-fn activate(code: u32, u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+fn ${ function }(code: u32, u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
 //# if activations | length == 1
-    return activate_${ activations[0].kind | replace("-", "_") }(u, a, b);
+    return ${ function }_${ activations[0].kind | replace("-", "_") }(u, a, b);
 //# elif activations | length > 1
     switch code {
 //# for activation in activations
-        case ${ activation.code }u: { return activate_${ activation.kind | replace("-", "_") }(u, a, b); }
+        case ${ activation.code }u: { return ${ function }_${ activation.kind | replace("-", "_") }(u, a, b); }
 //# endfor
-        default: { return u; }
+        default: { return ${ "u" if function == "activate" else "vec4(1.0)" }; }
     }
 //# else
-    return u;
+    return ${ "u" if function == "activate" else "vec4(1.0)" };
 //# endif
 }
+//# endfor

@@ -1,6 +1,8 @@
 // Functions whose accuracy WGSL does not promise, on four numbers at a time; no memory. The CPU twin computes
 // them alike (`math/real.rs`).
 
+const TURN = 6.2831855;
+
 // sin(2 pi s) on |s| <= 1/4: an odd polynomial of degree 9, a minimax fit with an error of 3.3e-9.
 fn quarter_turn(s: vec4<f32>) -> vec4<f32> {
     let z = s * s;

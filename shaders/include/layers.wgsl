@@ -21,6 +21,11 @@ struct Tensor {
     rows4: u32,
     // Low-rank: 0 demodulated, 1 tanh, 2 sigmoid.
     multiplier: u32,
+    // Low-rank: 1 / sqrt(rank), by which M is multiplied. A shift: what it is multiplied by.
+    scale: f32,
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
 }
 
 struct Layer {

@@ -13,58 +13,12 @@ use super::Network;
 use super::network::load_points;
 use crate::math::{Matrix, MatrixMut, Real, add_product, product, sum, zip};
 use crate::model::heads::Place;
-use crate::model::{Domain, Hypernetwork};
+use crate::model::{Batch, Domain, Hypernetwork, Losses, Objective};
 
 /// Segments that a batch is cut into, over all its latents: work for so many cores.
 const SEGMENTS: usize = 32;
 /// Fewest points of a segment, for each costs a dL/dtheta of memory.
 const SEGMENT_POINTS: usize = 512;
-
-/// Latents, and the points at which each one's INR is to learn.
-#[derive(Clone, Copy, Debug)]
-pub struct Batch<'a, T> {
-    /// Number of latents; 1 for a single INR.
-    pub count: usize,
-    /// `[count][latent_dim]`
-    pub latents: &'a [T],
-    /// `[count][points][inputs]`: other points for each latent.
-    pub coordinates: &'a [f32],
-}
-
-/// What is to be minimised: a sum over blocks of points, over thetas and over latents. Normalisation (a mean instead of
-/// a sum, say) is the implementation's.
-pub trait Objective<T>: Sync {
-    /// The loss of some of a latent's points, given `[points][outputs]`. Writes its gradient with respect to them.
-    fn outputs(&self, latent: usize, points: Range<usize>, outputs: &[T], gradient: &mut [T]) -> f64;
-
-    /// A penalty on a latent's generated weights. Adds its gradient.
-    fn theta(&self, _theta: &[T], _gradient: &mut [T]) -> f64 {
-        0.0
-    }
-
-    /// A penalty on a latent. Adds its gradient.
-    fn latent(&self, _z: &[T], _gradient: &mut [T]) -> f64 {
-        0.0
-    }
-}
-
-/// The parts of an objective's value.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Losses {
-    /// Of the outputs.
-    pub outputs: f64,
-    /// The penalty on generated weights.
-    pub theta: f64,
-    /// The penalty on latents.
-    pub latents: f64,
-}
-
-impl Losses {
-    /// The objective.
-    pub fn total(&self) -> f64 {
-        self.outputs + self.theta + self.latents
-    }
-}
 
 /// Gradients, and the memory in which a step computes them, which the next step uses again.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 mod backward;
 mod network;
 
-pub use backward::{Batch, Gradients, Losses, Objective};
+pub use backward::Gradients;
 pub use network::Network;
 
 /// Number of worker threads that evaluation uses.

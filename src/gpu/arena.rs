@@ -46,15 +46,15 @@ impl Arena {
         (self.numbers.pages.len(), self.capacity - used)
     }
 
-    /// Appends an affine map onto `numbers` numbers, of which number i is row `element(i)` of the map, times its
-    /// factor (None: padding, 0). The map's bias is the last row. Where a page ends, the map's rows go on on the next;
+    /// Appends an affine map onto `numbers` numbers, of which number i is row `element(i)` of the map (None: padding, 0).
+    /// The map's bias is the last row. Where a page ends, the map's rows go on on the next;
     /// the parts' destinations count from the tensor's start.
     pub(super) fn push_map(
         &mut self,
         map: &Dense<f32>,
         source: u32,
         numbers: usize,
-        element: impl Fn(usize) -> Option<(usize, f32)>,
+        element: impl Fn(usize) -> Option<usize>,
     ) -> Result<Vec<Placed>> {
         let (rows, length) = (map.inputs + 1, numbers.div_ceil(4));
         let inputs = index(map.inputs)?;
@@ -78,9 +78,8 @@ impl Arena {
             }
             let part = fits.min(length - done);
             let at = |i: usize, j: usize| {
-                element(4 * done + i).map_or(0.0, |(e, factor)| {
-                    factor * if j < map.inputs { map.weight[e * map.inputs + j] } else { map.bias[e] }
-                })
+                let weight = |e: usize| if j < map.inputs { map.weight[e * map.inputs + j] } else { map.bias[e] };
+                element(4 * done + i).map_or(0.0, weight)
             };
             let (matrix, length) =
                 push(&mut self.numbers.pages[pages - 1], (4 * part).min(numbers - 4 * done), rows, at)?;

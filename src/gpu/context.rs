@@ -310,8 +310,8 @@ impl Context {
     /// As [`Context::buffer`].
     pub fn upload<T: bytemuck::NoUninit>(&self, label: &str, data: &[T], usage: Use) -> Result<Buffer> {
         let bytes: &[u8] = bytemuck::cast_slice(data);
-        let buffer =
-            self.buffer(label, bytes.len() as u64, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST, usage)?;
+        let kind = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        let buffer = self.buffer(label, bytes.len() as u64, kind, usage)?;
         self.queue.write_buffer(buffer.raw(), 0, bytes);
         Ok(buffer)
     }

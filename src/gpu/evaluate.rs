@@ -42,25 +42,29 @@ pub struct TextureTarget<'a> {
 /// Mirrors `Job` in `evaluate.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
-struct Job {
-    first: u32,
-    end: u32,
-    groups_x: u32,
-    tiles: u32,
-    first_latent: u32,
-    points: u32,
-    width: u32,
-    height: u32,
-    theta_stride: u32,
-    feature_stride: u32,
-    swap_axes: u32,
-    columns: u32,
-    origin: [f32; 2],
-    step: [f32; 2],
-    low: f32,
-    inverse_range: f32,
-    frequencies: u32,
-    latents: u32,
+pub(super) struct Job {
+    pub first: u32,
+    pub end: u32,
+    pub groups_x: u32,
+    pub tiles: u32,
+    pub first_latent: u32,
+    pub points: u32,
+    pub width: u32,
+    pub height: u32,
+    pub theta_stride: u32,
+    pub feature_stride: u32,
+    pub swap_axes: u32,
+    pub columns: u32,
+    pub origin: [f32; 2],
+    pub step: [f32; 2],
+    pub low: f32,
+    pub inverse_range: f32,
+    pub frequencies: u32,
+    pub latents: u32,
+    pub samples: u32,
+    pub first_sample: u32,
+    pub tape_stride: u32,
+    pub pad: u32,
 }
 
 /// The template values of `evaluate.wgsl`.
@@ -84,9 +88,33 @@ pub(super) struct EvaluateSpec {
     texture_format: &'static str,
     #[serde(flatten)]
     tile: Tile,
+    #[serde(flatten)]
+    tape: TapeSpec,
+}
+
+/// Rows of a latent's tape, see `include/tape.wgsl`; for the forward pass of training.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct TapeSpec {
+    /// Whether there is one.
+    pub tape: bool,
+    /// Rows of sums, and the first of those for the outputs.
+    pub sum_rows: u32,
+    pub output_row: u32,
+    /// Rows of activations, and the first of the encoded coordinates.
+    pub activation_rows: u32,
+    pub encoded_row: u32,
 }
 
 impl EvaluateSpec {
+    /// For training, with other points for each latent: within that tile and onto that tape.
+    pub(super) fn on_tape(inr: &Inr, plan: &Plan, tile: Tile, tape: TapeSpec) -> Self {
+        Self { tile, tape, ..Self::new(inr, plan, "samples", "", (1, 1)) }
+    }
+
+    pub(super) fn is_fourier(&self) -> bool {
+        self.encoding == "fourier"
+    }
+
     /// For so many latents and points of each.
     pub(super) fn new(
         inr: &Inr,
@@ -116,6 +144,7 @@ impl EvaluateSpec {
             domain,
             texture_format,
             tile: Tile::choose(Extent::new(inr, plan, latents, points)),
+            tape: TapeSpec::default(),
         }
     }
 
@@ -226,7 +255,7 @@ impl Field {
         };
         let uniform = ctx.uniform("evaluation", &[job])?;
         let mut bound = vec![(0, uniform.binding()), (1, table.binding()), (6, output)];
-        if spec.uses(Kind::Shared) || spec.uses(Kind::LowRank) || spec.encoding == "fourier" {
+        if spec.uses(Kind::Shared) || spec.uses(Kind::LowRank) || spec.is_fourier() {
             bound.push((2, self.parameters.binding()));
         }
         if let (Some(generated), true) = (&codes.generated, spec.uses(Kind::Materialised) || spec.uses(Kind::LowRank)) {

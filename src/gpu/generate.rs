@@ -2,15 +2,17 @@
 //! (`product.wgsl`), one for the normalisations of a layer (`normalise.wgsl`), and one for the matrices that are
 //! not linear in the features (`materialise.wgsl`).
 
+use std::ops::Range;
+
 use bytemuck::{Pod, Zeroable};
 use serde::Serialize;
 
-use super::GpuError;
 use super::evaluate::SLICE;
 use super::field::{Codes, Field};
 use super::layout::{ActivationCode, Fill, Kind, Map, NO_ACTIVATION, Norm, Placed, Plan};
 use super::memory::{Buffer, Use};
 use super::timing::Stopwatch;
+use super::{Context, GpuError};
 use crate::Result;
 use crate::measure::{Phase, Timings};
 use crate::model::NORM_EPSILON;
@@ -24,13 +26,15 @@ const LATENTS: u32 = 8;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
-struct Batch {
-    first: u32,
-    end: u32,
-    latent_stride: u32,
-    row_stride: u32,
-    target_stride: u32,
-    pad: [u32; 3],
+pub(super) struct Batch {
+    pub first: u32,
+    pub end: u32,
+    pub latent_stride: u32,
+    pub row_stride: u32,
+    pub target_stride: u32,
+    pub gradient_stride: u32,
+    pub accumulate: u32,
+    pub pad: u32,
 }
 
 /// The template values of `product.wgsl` and `normalise.wgsl`.
@@ -40,6 +44,8 @@ pub(super) struct ProductSpec {
     chunk: usize,
     /// Whether the outputs go to the rows that the inputs come from.
     in_place: bool,
+    /// Whether trunk layers also keep what their maps make, before normalisation and activation.
+    tape: bool,
     activations: Vec<ActivationCode>,
     no_activation: u32,
     epsilon: f64,
@@ -47,9 +53,9 @@ pub(super) struct ProductSpec {
 
 impl ProductSpec {
     /// For one latent or for many, with the activations that the trunks have.
-    pub(super) fn new(many: bool, in_place: bool, activations: Vec<ActivationCode>) -> Self {
+    pub(super) fn new(many: bool, in_place: bool, tape: bool, activations: Vec<ActivationCode>) -> Self {
         let latents = if many { LATENTS } else { 1 };
-        Self { latents, chunk: CHUNK, in_place, activations, no_activation: NO_ACTIVATION, epsilon: NORM_EPSILON }
+        Self { latents, chunk: CHUNK, in_place, tape, activations, no_activation: NO_ACTIVATION, epsilon: NORM_EPSILON }
     }
 }
 
@@ -89,13 +95,7 @@ pub(super) fn prepare(field: &Field, z: &[f32], batch: usize, fused: bool) -> Re
     let rows = if layout.identity.is_empty() {
         ctx.buffer("features", (batch * row * 4) as u64, wgpu::BufferUsages::STORAGE, Use::Features)?
     } else {
-        // Trunks without layers: their features are the latent itself, which no kernel writes.
-        let mut initial = vec![0.0_f32; batch * row];
-        for (row, z) in initial.chunks_exact_mut(row).zip(z.chunks_exact(dim)) {
-            for &offset in &layout.identity {
-                row[offset..][..dim].copy_from_slice(z);
-            }
-        }
+        let initial = layout.identity_rows(z, dim);
         ctx.upload("features", &initial, Use::Features)?
     };
     let (bytes, usage) =
@@ -105,148 +105,177 @@ pub(super) fn prepare(field: &Field, z: &[f32], batch: usize, fused: bool) -> Re
         _ if fused => Some(ctx.buffer("the generated vectors and factors", bytes, usage, Use::Features)?),
         _ => Some(ctx.buffer("the generated weights", bytes, usage, Use::Theta)?),
     };
-    let mut work = Work {
-        field,
-        stopwatch: Stopwatch::new(ctx)?,
-        latents: &latents,
-        rows: &rows,
-        batch,
-        timings: &mut codes.timings,
-    };
-    for pass in &layout.trunk_passes {
-        work.product(&pass.maps, None)?;
-        work.normalise(&pass.norms)?;
+    let buffers = Buffers { latents: &latents, rows: &rows, mapped: None, generated: generated.as_ref() };
+    let stopwatch = Stopwatch::new(ctx)?;
+    for mut dispatch in dispatches(field, plan, &buffers, batch)? {
+        run(ctx, &stopwatch, &mut dispatch, count(batch), &mut codes.timings)?;
     }
-    // Fused weights alone generate nothing beforehand.
-    if let Some(generated) = &generated {
-        work.product(&plan.maps, Some((generated, plan.stride)))?;
-        work.materialise(plan, generated)?;
-    }
-    work.timings.clock = work.stopwatch.clock();
+    codes.timings.clock = stopwatch.clock();
     (codes.features, codes.generated) = (Some(rows), generated);
     Ok(codes)
 }
 
-/// A batch on its way.
-struct Work<'a> {
-    field: &'a Field,
-    stopwatch: Stopwatch,
-    latents: &'a Buffer,
+/// What generation reads and writes.
+pub(super) struct Buffers<'a> {
+    pub latents: &'a Buffer,
     /// Features and the trunks' other outputs.
-    rows: &'a Buffer,
-    batch: usize,
-    timings: &'a mut Timings,
+    pub rows: &'a Buffer,
+    /// What the trunks' maps make, before normalisation and activation, for a backward pass.
+    pub mapped: Option<&'a Buffer>,
+    /// What the heads generate beforehand, if anything.
+    pub generated: Option<&'a Buffer>,
 }
 
-impl Work<'_> {
-    fn spec(&self, in_place: bool) -> ProductSpec {
-        let layers = self.field.model.hypernetwork.trunks.iter().flat_map(|t| &t.layers);
-        let activations = ActivationCode::list(layers.filter_map(|l| l.activation.as_ref()));
-        ProductSpec::new(self.batch > 1, in_place, activations)
+/// One kernel over a batch of latents, of which it can do any part.
+#[derive(Debug)]
+pub(super) struct OverLatents {
+    pipeline: wgpu::ComputePipeline,
+    bind_group: wgpu::BindGroup,
+    uniform: Buffer,
+    /// The uniform's contents; the first two are the first latent and one past the last.
+    words: [u32; 8],
+    /// Latents of a workgroup, and workgroups for each.
+    per_group: u32,
+    groups: [u32; 2],
+    /// Multiply-adds of a latent.
+    macs: f64,
+}
+
+impl OverLatents {
+    /// Chooses the latents that the next recording is for.
+    pub(super) fn choose(&mut self, ctx: &Context, latents: Range<u32>) {
+        [self.words[0], self.words[1]] = [latents.start, latents.end];
+        ctx.queue().write_buffer(self.uniform.raw(), 0, bytemuck::cast_slice(&self.words));
     }
 
-    /// Computes maps for every latent: into the rows, or into a buffer of so many vec4s a latent. Each page of the
-    /// model is a dispatch of its own.
-    fn product(&mut self, maps: &[Placed], target: Option<(&Buffer, u32)>) -> Result<()> {
-        let (ctx, layout) = (&self.field.ctx, &self.field.layout);
-        let spec = self.spec(target.is_none());
-        let uniform = ctx.uniform("product batch", &[Batch::zeroed()])?;
-        for (page, parameters) in self.field.pages.iter().enumerate() {
-            let maps: Vec<Map> = maps.iter().filter(|p| p.page == page).map(|p| p.map).collect();
-            let Some(widest) = maps.iter().map(|m| m.length).max() else { continue };
-            let pipeline = ctx.pipeline("product.wgsl", &spec)?;
-            let table = ctx.upload("product maps", &maps, Use::Other)?;
-            let bound = [&uniform, &table, parameters, self.latents, self.rows].into_iter().chain(target.map(|t| t.0));
-            let bind_group = ctx.bind_group("product", &pipeline, bound.map(Buffer::binding).enumerate());
-            let macs: f64 = maps.iter().map(|m| f64::from(m.inputs) * f64::from(m.length) * 4.0).sum();
-            let (maps, per_group) = (count(maps.len()), spec.latents);
-            let strides = Batch {
-                latent_stride: layout.latent_stride,
-                row_stride: layout.row_stride,
-                target_stride: target.map_or(0, |t| t.1),
-                ..Batch::zeroed()
-            };
-            self.slices(macs, per_group, |first, end, pass| {
-                ctx.queue().write_buffer(uniform.raw(), 0, bytemuck::bytes_of(&Batch { first, end, ..strides }));
-                pass.set_pipeline(&pipeline);
-                pass.set_bind_group(0, &bind_group, &[]);
-                pass.dispatch_workgroups(widest.div_ceil(THREADS), (end - first).div_ceil(per_group), maps);
-            })?;
-        }
-        Ok(())
+    pub(super) fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
+        let latents = self.words[1] - self.words[0];
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(self.groups[0], latents.div_ceil(self.per_group), self.groups[1]);
     }
+}
 
-    /// Normalises and activates rows of features in place.
-    fn normalise(&mut self, norms: &[Norm]) -> Result<()> {
-        if norms.is_empty() {
-            return Ok(());
-        }
-        let ctx = &self.field.ctx;
-        let stride = self.field.layout.row_stride;
-        let pipeline = ctx.pipeline("normalise.wgsl", &self.spec(true))?;
-        let table = ctx.upload("norms", norms, Use::Other)?;
-        let uniform = ctx.uniform("norm batch", &[[0_u32; 4]])?;
-        let bound = [&uniform, &table, &self.field.parameters, self.rows].map(Buffer::binding);
-        let bind_group = ctx.bind_group("normalise", &pipeline, bound.into_iter().enumerate());
-        let macs: f64 = norms.iter().map(|n| 4.0 * f64::from(n.count)).sum();
-        let norms = count(norms.len());
-        self.slices(macs, 1, |first, end, pass| {
-            ctx.queue().write_buffer(uniform.raw(), 0, bytemuck::cast_slice(&[first, stride, 0, 0]));
-            pass.set_pipeline(&pipeline);
-            pass.set_bind_group(0, &bind_group, &[]);
-            pass.dispatch_workgroups(end - first, 1, norms);
-        })
+/// The kernels by which a plan's numbers come from a batch of latents, in order.
+pub(super) fn dispatches(field: &Field, plan: &Plan, buffers: &Buffers<'_>, batch: usize) -> Result<Vec<OverLatents>> {
+    let mut list = Vec::new();
+    let layers = field.model.hypernetwork.trunks.iter().flat_map(|t| &t.layers);
+    let activations = ActivationCode::list(layers.filter_map(|l| l.activation.as_ref()));
+    let spec =
+        |in_place| ProductSpec::new(batch > 1, in_place, in_place && buffers.mapped.is_some(), activations.clone());
+    for pass in &field.layout.trunk_passes {
+        products(field, &spec(true), &pass.maps, buffers, (buffers.mapped, 0), &mut list)?;
+        list.extend(normalisation(field, &spec(true), &pass.norms, buffers)?);
     }
+    // Fused weights alone generate nothing beforehand.
+    if let Some(generated) = buffers.generated {
+        products(field, &spec(false), &plan.maps, buffers, (Some(generated), plan.stride), &mut list)?;
+        list.extend(materialisation(field, plan, generated)?);
+    }
+    Ok(list)
+}
 
-    /// Writes the matrices that are not linear in the features, from what was generated before.
-    fn materialise(&mut self, plan: &Plan, generated: &Buffer) -> Result<()> {
-        let Some(widest) = plan.fills.iter().map(|f| f.tensor.rows4).max() else { return Ok(()) };
-        let ctx = &self.field.ctx;
-        let pipeline = ctx.pipeline("materialise.wgsl", &MaterialiseSpec::new())?;
-        let table = ctx.upload("matrices to write", &plan.fills, Use::Other)?;
-        let uniform = ctx.uniform("materialise batch", &[[0_u32; 4]])?;
-        let bound = [uniform.binding(), table.binding(), self.field.parameters.binding(), generated.binding()];
-        let bind_group = ctx.bind_group("materialise", &pipeline, bound.into_iter().enumerate());
-        let macs = |f: &Fill| f64::from(f.tensor.length) * 4.0 * f64::from(4 * f.tensor.feature_count + 2);
-        let fills = count(plan.fills.len());
-        self.slices(plan.fills.iter().map(macs).sum(), 1, |first, end, pass| {
-            ctx.queue().write_buffer(uniform.raw(), 0, bytemuck::cast_slice(&[plan.stride, 0, first, 0]));
-            pass.set_pipeline(&pipeline);
-            pass.set_bind_group(0, &bind_group, &[]);
-            pass.dispatch_workgroups(widest.div_ceil(THREADS), end - first, fills);
-        })
+/// Maps into the rows, or into `target`, a buffer of so many vec4s a latent. Each page of the model is a dispatch.
+fn products(
+    field: &Field,
+    spec: &ProductSpec,
+    maps: &[Placed],
+    buffers: &Buffers<'_>,
+    (target, target_stride): (Option<&Buffer>, u32),
+    list: &mut Vec<OverLatents>,
+) -> Result<()> {
+    let ctx = &field.ctx;
+    for (page, parameters) in field.pages.iter().enumerate() {
+        let maps: Vec<Map> = maps.iter().filter(|p| p.page == page).map(|p| p.map).collect();
+        let Some(widest) = maps.iter().map(|m| m.length).max() else { continue };
+        let strides = Batch {
+            latent_stride: field.layout.latent_stride,
+            row_stride: field.layout.row_stride,
+            target_stride,
+            ..Batch::zeroed()
+        };
+        let table = ctx.upload("product maps", &maps, Use::Other)?;
+        let bound: Vec<&Buffer> =
+            [&table, parameters, buffers.latents, buffers.rows].into_iter().chain(target).collect();
+        let macs = maps.iter().map(|m| f64::from(m.inputs) * f64::from(m.length) * 4.0).sum();
+        let groups = [widest.div_ceil(THREADS), count(maps.len())];
+        let words = bytemuck::cast(strides);
+        list.push(over_latents(ctx, "product.wgsl", spec, &bound, words, (spec.latents, groups, macs))?);
     }
+    Ok(())
+}
 
-    /// Runs the batch in slices of latents that fit the device's pace: `macs` multiply-adds a latent, whole
-    /// groups of `per_group` latents.
-    fn slices(
-        &mut self,
-        macs: f64,
-        per_group: u32,
-        record: impl Fn(u32, u32, &mut wgpu::ComputePass<'_>),
-    ) -> Result<()> {
-        let ctx = &self.field.ctx;
-        let total = count(self.batch);
-        let mut first = 0;
-        while first < total {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "saturating; bounded right away"
-            )]
-            let affordable = (ctx.affordable_macs(SLICE) / macs.max(1.0)) as u32;
-            let groups = (affordable / per_group).clamp(1, 65_535);
-            let end = total.min(first.saturating_add(groups * per_group));
-            let (ran, waited) = self.stopwatch.run(ctx, "generate", |pass| record(first, end, pass))?;
-            ctx.learn(macs * f64::from(end - first), waited);
-            self.timings.add(Phase::Generate, ran);
-            first = end;
-        }
-        Ok(())
+/// Normalises and activates rows of features in place.
+fn normalisation(
+    field: &Field,
+    spec: &ProductSpec,
+    norms: &[Norm],
+    buffers: &Buffers<'_>,
+) -> Result<Option<OverLatents>> {
+    if norms.is_empty() {
+        return Ok(None);
     }
+    let table = field.ctx.upload("norms", norms, Use::Other)?;
+    let bound = [&table, &field.parameters, buffers.rows];
+    let macs = norms.iter().map(|n| 4.0 * f64::from(n.count)).sum();
+    let words = [0, 0, field.layout.row_stride, 0, 0, 0, 0, 0];
+    let shape = (1, [1, count(norms.len())], macs);
+    over_latents(&field.ctx, "normalise.wgsl", spec, &bound, words, shape).map(Some)
+}
+
+/// Writes the matrices that are not linear in the features, from what was generated before.
+fn materialisation(field: &Field, plan: &Plan, generated: &Buffer) -> Result<Option<OverLatents>> {
+    let Some(widest) = plan.fills.iter().map(|f| f.tensor.rows4).max() else { return Ok(None) };
+    let table = field.ctx.upload("matrices to write", &plan.fills, Use::Other)?;
+    let macs = |f: &Fill| f64::from(f.tensor.length) * 4.0 * f64::from(4 * f.tensor.feature_count + 2);
+    let macs = plan.fills.iter().map(macs).sum();
+    let words = [0, 0, plan.stride, 0, 0, 0, 0, 0];
+    let shape = (1, [widest.div_ceil(THREADS), count(plan.fills.len())], macs);
+    let bound = [&table, &field.parameters, generated];
+    over_latents(&field.ctx, "materialise.wgsl", &MaterialiseSpec::new(), &bound, words, shape).map(Some)
+}
+
+/// A kernel whose uniform is its first binding; `bound` are the others. `shape`: latents of a workgroup, workgroups
+/// for each, multiply-adds of one.
+fn over_latents(
+    ctx: &Context,
+    file: &str,
+    spec: &impl Serialize,
+    bound: &[&Buffer],
+    words: [u32; 8],
+    (per_group, groups, macs): (u32, [u32; 2], f64),
+) -> Result<OverLatents> {
+    let pipeline = ctx.pipeline(file, spec)?;
+    let uniform = ctx.uniform(file, &[words])?;
+    let bound = std::iter::once(&uniform).chain(bound.iter().copied());
+    let bind_group = ctx.bind_group(file, &pipeline, bound.map(Buffer::binding).enumerate());
+    Ok(OverLatents { pipeline, bind_group, uniform, words, per_group, groups, macs })
+}
+
+/// Runs a kernel over a batch in slices of latents that fit the device's pace.
+fn run(
+    ctx: &Context,
+    stopwatch: &Stopwatch,
+    dispatch: &mut OverLatents,
+    total: u32,
+    timings: &mut Timings,
+) -> Result<()> {
+    let mut first = 0;
+    while first < total {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturating; bounded right away")]
+        let affordable = (ctx.affordable_macs(SLICE) / dispatch.macs.max(1.0)) as u32;
+        let groups = (affordable / dispatch.per_group).clamp(1, 65_535);
+        let end = total.min(first.saturating_add(groups * dispatch.per_group));
+        dispatch.choose(ctx, first..end);
+        let (ran, waited) = stopwatch.run(ctx, "generate", |pass| dispatch.record(pass))?;
+        ctx.learn(dispatch.macs * f64::from(end - first), waited);
+        timings.add(Phase::Generate, ran);
+        first = end;
+    }
+    Ok(())
 }
 
 /// A number of latents or tensors: what fits memory fits u32.
-fn count(n: usize) -> u32 {
+pub(super) fn count(n: usize) -> u32 {
     u32::try_from(n).expect("a batch that fits memory fits u32")
 }

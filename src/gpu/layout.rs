@@ -87,6 +87,8 @@ pub(super) struct Tensor {
     pub factors: u32,
     pub rows4: u32,
     pub multiplier: u32,
+    pub scale: f32,
+    pad: [u32; 3],
 }
 
 impl Tensor {
@@ -315,7 +317,7 @@ impl Layout {
         };
         if let Some(m) = &head.modulation {
             // sin(g omega u + s) = sin(omega (g u + s / omega)): the kernel knows only before and after.
-            let (place, factor) = match (m.place, shape.activation) {
+            let (place, scale) = match (m.place, shape.activation) {
                 (Place::AfterActivation, _) => (2, 1.0),
                 (Place::AfterOmega, Some(Activation::Sine { omega })) => (1, 1.0 / omega),
                 _ => (1, 1.0),
@@ -325,7 +327,7 @@ impl Layout {
                 (written.gain, fused.gain) = self.push_vector(g, shape, 1.0, offsets, arena)?;
             }
             if let Some(s) = &m.shift {
-                (written.shift, fused.shift) = self.push_vector(s, shape, factor, offsets, arena)?;
+                (written.shift, fused.shift) = self.push_vector(s, shape, scale, offsets, arena)?;
             }
         }
         (written.weight, fused.weight) = match &head.weight {
@@ -341,21 +343,22 @@ impl Layout {
         Ok(())
     }
 
-    /// A generated vector of the layer's rows, times `factor`: generated beforehand under both strategies.
+    /// A generated vector of the layer's rows, which the kernel multiplies by `scale` if it is a shift: generated
+    /// beforehand under both strategies.
     fn push_vector(
         &mut self,
         g: &Generated<f32>,
         shape: &LayerShape,
-        factor: f32,
+        scale: f32,
         offsets: &[u32],
         arena: &mut Arena,
     ) -> Result<(Tensor, Tensor)> {
         let numbers = shape.outputs.next_multiple_of(4);
-        let element = |i| (i < shape.outputs).then_some((i, factor));
+        let element = |i| (i < shape.outputs).then_some(i);
         let parts = arena.push_map(&g.map, offsets[g.trunk], numbers, element)?;
         let length = index(numbers / 4)?;
         let tensor =
-            |base| Tensor { kind: Kind::Materialised as u32, base, length, rows4: length, ..Tensor::default() };
+            |base| Tensor { kind: Kind::Materialised as u32, base, length, rows4: length, scale, ..Tensor::default() };
         Ok((tensor(self.materialised.generate(&parts)), tensor(self.fused.generate(&parts))))
     }
 
@@ -368,7 +371,7 @@ impl Layout {
         arena: &mut Arena,
     ) -> Result<(Tensor, Tensor)> {
         let numbers = shape.inputs * shape.outputs.next_multiple_of(4);
-        let element = |i| by_input(shape.outputs, shape.inputs, i).map(|e| (e, 1.0));
+        let element = |i| by_input(shape.outputs, shape.inputs, i);
         let parts = arena.push_map(&g.map, offsets[g.trunk], numbers, element)?;
         let (length, rows4) = (index(numbers / 4)?, index(shape.outputs.div_ceil(4))?);
         let base = self.materialised.generate(&parts);
@@ -395,16 +398,15 @@ impl Layout {
         let (outputs, inputs, rank) = (shape.outputs, shape.inputs, h.rank);
         let (rows, padded_rank) = (outputs.next_multiple_of(4), rank.next_multiple_of(4));
         let base = push_shared(&h.base, outputs, inputs, arena)?;
-        // U by rank, rows padded; then V by input, ranks padded. The root of the rank goes into U.
-        let root = 1.0 / (rank as f32).sqrt();
+        // U by rank, rows padded; then V by input, ranks padded.
         let u_numbers = rows * padded_rank;
         let element = |i: usize| {
             if i < u_numbers {
                 let (q, o) = (i / rows, i % rows);
-                return (q < rank && o < outputs).then_some((o * rank + q, root));
+                return (q < rank && o < outputs).then_some(o * rank + q);
             }
             let (k, q) = ((i - u_numbers) / padded_rank, (i - u_numbers) % padded_rank);
-            (q < rank).then_some((outputs * rank + q * inputs + k, 1.0))
+            (q < rank).then_some(outputs * rank + q * inputs + k)
         };
         let numbers = u_numbers + inputs * padded_rank;
         let parts = arena.push_map(&h.factors.map, offsets[h.factors.trunk], numbers, element)?;
@@ -420,6 +422,7 @@ impl Layout {
             feature_count: rank4,
             factors,
             multiplier,
+            scale: 1.0 / (rank as f32).sqrt(),
             ..base
         };
         let fused = from(self.fused.generate(&parts));
@@ -430,6 +433,18 @@ impl Layout {
         self.materialised.fills.push(Fill { tensor: source, destination, inputs: index(inputs)?, demodulate, pad: 0 });
         let written = Tensor { kind: Kind::Materialised as u32, base: destination, ..base };
         Ok((written, fused))
+    }
+
+    /// Rows of features in which trunks without layers have theirs: the latents `z` themselves, which no kernel writes.
+    pub(super) fn identity_rows(&self, z: &[f32], dim: usize) -> Vec<f32> {
+        let row = self.row_stride as usize;
+        let mut rows = vec![0.0; z.len() / dim * row];
+        for (row, z) in rows.chunks_exact_mut(row).zip(z.chunks_exact(dim)) {
+            for &offset in &self.identity {
+                row[offset..][..dim].copy_from_slice(z);
+            }
+        }
+        rows
     }
 
     /// Whether the fused kernel can read all it needs: linear heads that lie on several pages it cannot, as it binds one.
@@ -444,28 +459,22 @@ impl Layout {
         let shapes = model.inr.layers();
         let mut theta = Vec::with_capacity(model.hypernetwork.theta_len(&model.inr));
         for ((layer, head), shape) in self.materialised.layers.iter().zip(&model.hypernetwork.heads).zip(&shapes) {
-            let mut tensor = |source: Option<&Source<f32>>, at: &Tensor, inputs: usize, factor: f32| match source {
+            let mut tensor = |source: Option<&Source<f32>>, at: &Tensor, inputs: usize| match source {
                 Some(Source::Shared(values)) => theta.extend(values),
                 _ => {
                     let numbers = &row[at.base as usize * 4..];
                     let padded = shape.outputs.next_multiple_of(4);
-                    theta.extend(
-                        (0..shape.outputs * inputs).map(|e| numbers[e % inputs * padded + e / inputs] * factor),
-                    );
+                    theta.extend((0..shape.outputs * inputs).map(|e| numbers[e % inputs * padded + e / inputs]));
                 }
             };
-            tensor(Some(&head.weight), &layer.weight, shape.inputs, 1.0);
-            tensor(Some(&head.bias), &layer.bias, 1, 1.0);
+            tensor(Some(&head.weight), &layer.weight, shape.inputs);
+            tensor(Some(&head.bias), &layer.bias, 1);
             if let Some(m) = &head.modulation {
                 if m.gain.is_some() {
-                    tensor(None, &layer.gain, 1, 1.0);
+                    tensor(None, &layer.gain, 1);
                 }
                 if m.shift.is_some() {
-                    let folded = match (m.place, shape.activation) {
-                        (Place::AfterOmega, Some(Activation::Sine { omega })) => omega,
-                        _ => 1.0,
-                    };
-                    tensor(None, &layer.shift, 1, folded);
+                    tensor(None, &layer.shift, 1);
                 }
             }
         }
@@ -495,7 +504,7 @@ fn push_trunk_layer(
     pass: &mut Pass,
 ) -> Result<()> {
     let (activation, parameters) = activation_fields(layer.activation.as_ref());
-    let mut parts = arena.push_map(&layer.map, source, layer.map.outputs, |i| Some((i, 1.0)))?;
+    let mut parts = arena.push_map(&layer.map, source, layer.map.outputs, Some)?;
     for Placed { map, .. } in &mut parts {
         map.previous = previous;
         map.destination += destination / 4;

@@ -15,13 +15,15 @@ pub enum Use {
     Theta,
     /// Evaluated values.
     Output,
+    /// What learning needs besides: gradients, moments, the tape.
+    Learning,
     /// Everything else: uniforms, timestamps, lists of points.
     Other,
     /// The host's copy of results on their way back; host memory, not the device's.
     Readback,
 }
 
-const USES: usize = 6;
+const USES: usize = 7;
 
 #[derive(Debug, Default)]
 struct Marks {
@@ -62,6 +64,7 @@ impl Ledger {
                 features: high(Use::Features),
                 theta: high(Use::Theta),
                 output: high(Use::Output),
+                learning: high(Use::Learning),
                 other: high(Use::Other),
                 peak: m.peak,
                 readback: high(Use::Readback),

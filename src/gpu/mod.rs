@@ -6,6 +6,7 @@ mod evaluate;
 mod field;
 mod generate;
 mod layout;
+mod learn;
 mod memory;
 pub mod shader;
 mod tile;
@@ -15,6 +16,7 @@ pub(crate) use context::presenting_adapter;
 pub use context::{AdapterSummary, Context, Reject, adapters};
 pub use evaluate::{Evaluation, Target, TextureTarget};
 pub use field::{Codes, Field};
+pub use learn::{AdamStep, Learner};
 pub use memory::{Buffer, Use};
 
 /// What a GPU can refuse.

@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::evaluate::EvaluateSpec;
 use super::generate::{MaterialiseSpec, ProductSpec};
 use super::layout::{ActivationCode, Layout};
+use super::learn;
 use crate::model::heads::{Multiplier, Place};
 use crate::model::{Activation, Encoding, Family, HeadChoice, HiddenLayer, Inr, WeightChoice};
 
@@ -30,9 +31,23 @@ pub const SOURCES: &[(&str, &str)] = sources![
     "normalise.wgsl",
     "materialise.wgsl",
     "present.wgsl",
+    "loss.wgsl",
+    "backward.wgsl",
+    "weight-gradient.wgsl",
+    "theta-gradient.wgsl",
+    "shared-gradient.wgsl",
+    "low-rank-gradient.wgsl",
+    "map-gradient.wgsl",
+    "map-vjp.wgsl",
+    "trunk-vjp.wgsl",
+    "norm-gradient.wgsl",
+    "squares.wgsl",
+    "adam.wgsl",
     "include/layers.wgsl",
     "include/fill.wgsl",
+    "include/maps.wgsl",
     "include/points.wgsl",
+    "include/tape.wgsl",
     "include/target.wgsl",
     "include/activate.wgsl",
     "include/functions.wgsl",
@@ -122,12 +137,13 @@ pub fn portable_kernels() -> Vec<(String, String)> {
     for many in [false, true] {
         for activations in [&all[..0], &all[1..2], &all] {
             for in_place in [false, true] {
-                let spec = ProductSpec::new(many, in_place, ActivationCode::list(activations.iter()));
+                let spec = ProductSpec::new(many, in_place, many && in_place, ActivationCode::list(activations.iter()));
                 kernels.push((format!("product {spec:?}"), link("product.wgsl", &spec)));
                 kernels.push((format!("normalise {spec:?}"), link("normalise.wgsl", &spec)));
             }
         }
     }
+    kernels.extend(learn::general_kernels(&all));
     let octaves = Encoding::Octaves { count: 6, input: true };
     let fourier = Encoding::Fourier { features: 20, frequencies: vec![1.0; 40] };
     let everything = Inr {
@@ -158,6 +174,9 @@ pub fn portable_kernels() -> Vec<(String, String)> {
                     Family { latent_dim: 2, features: 3, shared_trunk: true, latents: 1, seed: 0, ..Family::default() };
                 let model = family.build(inr.clone(), |_| HeadChoice { weight, modulation });
                 let (layout, _) = Layout::new(&model, 128 << 20).expect("a model this small fits");
+                for extent in [(1, 1 << 16), (1000, 9)] {
+                    kernels.extend(learn::kernels(inr, &layout.materialised, extent));
+                }
                 for (plan, strategy) in [(&layout.materialised, "materialised"), (&layout.fused, "fused")] {
                     let targets: &[(&str, &str)] = match (inr.inputs, inr.outputs) {
                         (2, ..=4) => &[("grid", ""), ("grid", "rgba8unorm"), ("grid", "rgba16float"), ("points", "")],

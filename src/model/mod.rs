@@ -10,6 +10,7 @@ pub mod import;
 mod init;
 mod inr;
 mod latents;
+mod objective;
 
 pub use builtin::builtin;
 pub use coordinates::{Align, Coordinates, Domain, Grid, Interval, Order, Region, Span};
@@ -19,6 +20,7 @@ pub(crate) use init::normal;
 pub use init::{Family, HeadChoice, WeightChoice};
 pub use inr::{Activation, Encoding, HiddenLayer, Inr, LayerShape};
 pub use latents::{LatentTable, Path};
+pub use objective::{Batch, Loss, Losses, Objective, Penalties, Supervised};
 
 use std::sync::Arc;
 

@@ -4,9 +4,10 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::{AdamConfig, Curve, Decay, Loss, Penalties, Schedule};
+use super::{AdamConfig, Curve, Decay, Schedule};
 use crate::model::heads::{Multiplier, Place};
 use crate::model::{Activation, Align, Coordinates, Encoding, HeadChoice, HiddenLayer, Inr, Order, Span, WeightChoice};
+use crate::model::{Loss, Penalties};
 use crate::{Error, Result};
 
 /// All of a run's settings.

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::session::{PIXELS, stream};
 use super::signals::Signals;
-use super::{Adam, AdamConfig, Curve, Loss, Parameter, Penalties, Schedule, Supervised};
-use crate::cpu::{Batch, Gradients, Network};
-use crate::model::Model;
+use super::{Adam, AdamConfig, Curve, Parameter, Schedule};
+use crate::cpu::{Gradients, Network};
+use crate::model::{Batch, Loss, Model, Penalties, Supervised};
 use crate::{Error, Result};
 
 /// Points that a step looks at, where more were observed.

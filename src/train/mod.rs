@@ -2,7 +2,6 @@
 
 mod config;
 mod encode;
-mod loss;
 mod optimiser;
 mod schedule;
 mod session;
@@ -13,7 +12,6 @@ pub use config::{
     OptimiserConfig, StopConfig,
 };
 pub use encode::{EncodeConfig, Observed, encode};
-pub use loss::{Loss, Penalties, Supervised};
 pub use optimiser::{Adam, AdamConfig, Decay, Ema, Moments, Parameter, clip, parameters, scatter_rows};
 pub use schedule::{Curve, Schedule};
 pub use session::{Step, Trainer};

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{Config, OptimiserConfig, StopConfig};
 use super::signals::{Samples, Signals};
-use super::{Adam, Ema, Loss, Moments, Parameter, Supervised, clip, parameters, scatter_rows};
-use crate::cpu::{Batch, Gradients, Network};
+use super::{Adam, Ema, Moments, Parameter, clip, parameters, scatter_rows};
+use crate::cpu::{Gradients, Network};
 use crate::model::file::{self, RunState};
-use crate::model::{Family, LatentTable, Model, normal};
+use crate::model::{Batch, Family, LatentTable, Loss, Model, Supervised, normal};
 use crate::{Error, Result};
 
 /// Steps over which the reported loss is averaged.

@@ -1,11 +1,56 @@
-//! Losses of outputs against targets, and penalties.
+//! What learning minimises: losses of outputs against targets, and penalties.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cpu::Objective;
 use crate::math::{Real, zip};
+
+/// Latents, and the points at which each one's INR is to learn.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a, T> {
+    /// Number of latents; 1 for a single INR.
+    pub count: usize,
+    /// `[count][latent_dim]`
+    pub latents: &'a [T],
+    /// `[count][points][inputs]`: other points for each latent.
+    pub coordinates: &'a [f32],
+}
+
+/// What is to be minimised: a sum over blocks of points, over thetas and over latents. Normalisation (a mean instead of
+/// a sum, say) is the implementation's.
+pub trait Objective<T>: Sync {
+    /// The loss of some of a latent's points, given `[points][outputs]`. Writes its gradient with respect to them.
+    fn outputs(&self, latent: usize, points: Range<usize>, outputs: &[T], gradient: &mut [T]) -> f64;
+
+    /// A penalty on a latent's generated weights. Adds its gradient.
+    fn theta(&self, _theta: &[T], _gradient: &mut [T]) -> f64 {
+        0.0
+    }
+
+    /// A penalty on a latent. Adds its gradient.
+    fn latent(&self, _z: &[T], _gradient: &mut [T]) -> f64 {
+        0.0
+    }
+}
+
+/// The parts of an objective's value.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Losses {
+    /// Of the outputs.
+    pub outputs: f64,
+    /// The penalty on generated weights.
+    pub theta: f64,
+    /// The penalty on latents.
+    pub latents: f64,
+}
+
+impl Losses {
+    /// The objective.
+    pub fn total(&self) -> f64 {
+        self.outputs + self.theta + self.latents
+    }
+}
 
 /// A loss of one output against its target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +66,15 @@ pub enum Loss {
 }
 
 impl Loss {
+    /// The name in files and kernels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mse => "mse",
+            Self::L1 => "l1",
+            Self::BceLogits => "bce-logits",
+        }
+    }
+
     /// The loss of one output.
     fn value(self, y: f64, t: f64) -> f64 {
         match self {

@@ -1,0 +1,53 @@
+//! The texts of all learning kernels for a model: for the test that translates every kernel.
+
+use super::AdamSpec;
+use super::heads::{LowRankSpec, MapSpec, TrunkSpec};
+use super::points::{BackwardSpec, LossSpec, PieceSpec, Rows, ThetaGradientSpec};
+use crate::gpu::evaluate::EvaluateSpec;
+use crate::gpu::layout::{ActivationCode, Plan};
+use crate::gpu::shader::link;
+use crate::gpu::tile::{Extent, Tile};
+use crate::model::{Activation, Inr};
+
+/// Those whose text depends on the model, for so many latents and points; `plan` is the materialised one.
+pub(in crate::gpu) fn kernels(inr: &Inr, plan: &Plan, (latents, points): (usize, usize)) -> Vec<(String, String)> {
+    // The sizes are a test's: they fit.
+    let Ok(rows) = Rows::new(inr, plan) else { return Vec::new() };
+    let tile = Tile::choose(Extent { width: inr.max_width(), dear: false, latents, points });
+    let forward = EvaluateSpec::on_tape(inr, plan, tile, rows.tape);
+    let mut list = vec![
+        ("evaluate on tape", link("evaluate.wgsl", &forward)),
+        ("backward", link("backward.wgsl", &BackwardSpec::new(inr, plan, rows.tape, tile))),
+        ("weight gradient", link("weight-gradient.wgsl", &PieceSpec::new(&inr.layers(), rows.tape))),
+    ];
+    for loss in ["mse", "l1", "bce-logits"] {
+        list.push(("loss", link("loss.wgsl", &LossSpec::new(inr.outputs, loss, rows.tape.sum_rows))));
+    }
+    for penalised in [false, true] {
+        list.push(("theta gradient", link("theta-gradient.wgsl", &ThetaGradientSpec::new(plan, penalised))));
+    }
+    list.into_iter().map(|(name, text)| (format!("{name} of {inr}"), text)).collect()
+}
+
+/// The others.
+pub(in crate::gpu) fn general_kernels(activations: &[Activation]) -> Vec<(String, String)> {
+    let named = |file: &str, text| (file.to_owned(), text);
+    let mut list: Vec<_> = ["shared-gradient.wgsl", "norm-gradient.wgsl", "squares.wgsl"]
+        .map(|file| named(file, link(file, &())))
+        .into_iter()
+        .collect();
+    for flag in [false, true] {
+        for many in [false, true] {
+            for file in ["map-gradient.wgsl", "map-vjp.wgsl"] {
+                list.push(named(file, link(file, &MapSpec::new(flag, many))));
+            }
+        }
+        for activations in [&activations[..0], &activations[..1], activations] {
+            let spec = TrunkSpec::new(flag, ActivationCode::list(activations.iter()));
+            list.push(named("trunk-vjp.wgsl", link("trunk-vjp.wgsl", &spec)));
+        }
+        list.push(named("adam.wgsl", link("adam.wgsl", &AdamSpec { means: flag })));
+    }
+    list.extend(LowRankSpec::STAGES.map(|s| named(s, link("low-rank-gradient.wgsl", &LowRankSpec::new(s)))));
+    list
+}
