@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{AdamConfig, Curve, Decay, Loss, Penalties, Schedule};
 use crate::model::heads::{Multiplier, Place};
-use crate::model::{Activation, Align, Coordinates, Encoding, HeadChoice, HiddenLayer, Inr, Order, Span, WeightChoice};
+use crate::model::{
+    Activation, Align, Coordinates, Encoding, HeadChoice, HiddenLayer, Init, Inr, Order, Span, WeightChoice,
+};
 use crate::{Error, Result};
 
 /// All of a run's settings.
@@ -192,7 +194,10 @@ pub struct FamilyConfig {
     /// One trunk for all heads instead of one for each tensor
     #[arg(long)]
     pub shared_trunk: bool,
-    /// Heads start so many times smaller than He's initialisation (100 in SIREN's code, 10 in SRN's)
+    /// How the heads start
+    #[arg(long, value_enum, default_value_t)]
+    pub init: Init,
+    /// Of kaiming: heads start so many times smaller than He's initialisation (100 in SIREN's code, 10 in SRN's)
     #[arg(long, value_name = "FACTOR", default_value_t = Self::default().head_shrink)]
     pub head_shrink: f64,
 }
@@ -207,6 +212,7 @@ impl Default for FamilyConfig {
             features: 64,
             trunk_layers: 1,
             shared_trunk: false,
+            init: Init::Kaiming,
             head_shrink: 100.0,
         }
     }
@@ -471,6 +477,10 @@ impl Config {
             ]);
             if !(latent_std.is_finite() && latent_std >= 0.0 && head_shrink.is_finite() && head_shrink > 0.0) {
                 return Err(Error::invalid("--latent-std and --head-shrink must be numbers above 0"));
+            }
+            let hyperfan = matches!(f.init, Init::HyperfanIn | Init::HyperfanOut);
+            if hyperfan && (f.head != HeadKind::Linear || latent_std == 0.0) {
+                return Err(Error::invalid("hyperfan's --init is one of linear heads, with a --latent-std above 0"));
             }
         }
         for (name, value, low, high) in sizes {

@@ -138,8 +138,10 @@ impl Trainer {
                     features: f.features,
                     trunk_layers: f.trunk_layers,
                     shared_trunk: f.shared_trunk,
+                    init: f.init,
                     shrink: f.head_shrink,
                     latents: 0,
+                    latent_std: f.latent_std,
                     seed,
                 };
                 let mut model = family.build(inr, |_| f.choice());
