@@ -1,7 +1,7 @@
 //! Weights that runs start from, and what becomes of a signal on its way through them.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use hypersine::cpu::Network;
+use hypersine::cpu::{LayerSpread, Network};
 use hypersine::model::{Activation, Encoding, Family, HeadChoice, HiddenLayer, Init, Inr, Model, WeightChoice};
 use hypersine::train::{Config, FamilyConfig, HeadKind};
 
@@ -132,6 +132,98 @@ fn zero_residual_starts_every_latent_with_the_base_inr() {
     assert_eq!(generated.len(), 6 * base.len());
     assert!(generated.chunks_exact(base.len()).all(|theta| theta == base));
     println!("{} numbers of 6 latents equal the base INR's, bit for bit", base.len());
+}
+
+/// The mean spread of each layer over several models, all their latents, and a lattice of points in [-1, 1]^2.
+fn spread(models: impl Iterator<Item = Model>) -> Vec<LayerSpread> {
+    let side = |i: u16| -1.0 + (f32::from(i) + 0.5) / 16.0;
+    let points: Vec<f32> = (0..32 * 32).flat_map(|p| [side(p % 32), side(p / 32)]).collect();
+    let all: Vec<Vec<LayerSpread>> =
+        models.map(|model| Network::new(&model).spread(model.latents.values(), &points)).collect();
+    let mean = |l: usize, of: fn(&LayerSpread) -> f64| all.iter().map(|m| of(&m[l])).sum::<f64>() / all.len() as f64;
+    (0..all[0].len())
+        .map(|l| {
+            let mut spread = LayerSpread::default();
+            (spread.sums.all, spread.sums.points) = (mean(l, |s| s.sums.all), mean(l, |s| s.sums.points));
+            (spread.outputs.all, spread.outputs.points) = (mean(l, |s| s.outputs.all), mean(l, |s| s.outputs.points));
+            spread
+        })
+        .collect()
+}
+
+/// Largest relative error of the hidden layers' spreads.
+fn difference(got: &[LayerSpread], want: &[LayerSpread]) -> f64 {
+    let hidden = got.len() - 1;
+    let pairs = |of: fn(&LayerSpread) -> f64| got.iter().zip(want).take(hidden).map(move |(g, w)| of(g) / of(w));
+    pairs(|s| s.sums.all)
+        .chain(pairs(|s| s.sums.points))
+        .chain(pairs(|s| s.outputs.all))
+        .chain(pairs(|s| s.outputs.points))
+        .fold(0.0, |worst, ratio| f64::max(worst, (ratio - 1.0).abs()))
+}
+
+/// What theory says of a SIREN's hidden layers, all of one width. In radians, the sums of a layer have a variance `s` over
+/// the points, as if normal, about means of variance `m` over the units. Of sin(v + p), v ~ N(0, s), p ~ N(0, m):
+/// E\[sin^2\] = (1 - exp(-2 s - 2 m)) / 2, of which exp(-s) (1 - exp(-2 m)) / 2 are the units' means, squared. Weights of
+/// variance 2 / (n omega^2) make twice the one and the other the next layer's s and m, biases of U(-1/sqrt n, 1/sqrt n) add
+/// omega^2 / 3 n to m.
+fn siren_theory(width: f64, depth: usize, omega: f64) -> Vec<LayerSpread> {
+    // Two coordinates, uniform in [-1, 1], and weights and biases of the first layer's own bounds.
+    let (mut s, mut m) = (omega.powi(2) * 2.0 / 12.0 / 3.0, omega.powi(2) / 6.0);
+    (0..depth)
+        .map(|_| {
+            let all = 0.5 * (1.0 - (-2.0 * (s + m)).exp());
+            let means = 0.5 * (-s).exp() * (1.0 - (-2.0 * m).exp());
+            let mut spread = LayerSpread::default();
+            (spread.sums.all, spread.sums.points) = ((s + m).sqrt(), s.sqrt());
+            (spread.outputs.all, spread.outputs.points) = (all.sqrt(), (all - means).sqrt());
+            (s, m) = (2.0 * (all - means), 2.0 * means + omega.powi(2) / (3.0 * width));
+            spread
+        })
+        .chain([LayerSpread::default()])
+        .collect()
+}
+
+#[test]
+fn a_signal_spreads_through_a_siren_as_theory_says() {
+    for (width, depth) in [(64_u16, 4), (250, 6)] {
+        let inr = Inr::siren(2, width.into(), depth, 3, 30.0);
+        let got = spread((0..12).map(|seed| Model::random_siren(inr.clone(), seed)));
+        let theory = siren_theory(width.into(), depth, 30.0);
+        for (l, (got, theory)) in got.iter().zip(&theory).take(depth).enumerate() {
+            println!(
+                "{inr}, layer {l}: omega u {:.3} (over points {:.3}), output {:.3} ({:.3}); theory {:.3} ({:.3}), {:.3} ({:.3})",
+                got.sums.all,
+                got.sums.points,
+                got.outputs.all,
+                got.outputs.points,
+                theory.sums.all,
+                theory.sums.points,
+                theory.outputs.all,
+                theory.outputs.points
+            );
+            // Sitzmann et al.: sines have the variance 1/2.
+            assert!((got.outputs.all / 0.5_f64.sqrt() - 1.0).abs() < 0.05);
+        }
+        // The paper's "standard normal" sums are those of the first hidden layer, without biases.
+        assert!((got[1].sums.points - 1.0).abs() < 0.1);
+        let worst = difference(&got, &theory);
+        println!("{inr}: at most {worst:.3} from theory");
+        // Sums are normal only nearly: what the theory leaves out adds up with depth.
+        assert!(worst < 0.15);
+    }
+}
+
+#[test]
+fn hyperfan_spreads_a_signal_as_siren_does() {
+    let sine = inr(Activation::Sine { omega: 30.0 });
+    let own = spread((0..40).map(|seed| Model::random_siren(sine.clone(), seed)));
+    for (std, trunk_layers) in [(0.01, 1), (1.0, 1), (0.5, 0)] {
+        let got = spread(families(&sine, Init::HyperfanIn, std, trunk_layers));
+        let worst = difference(&got, &own);
+        println!("latents of {std}, {trunk_layers} trunk layers: at most {worst:.3} from a SIREN's own spread");
+        assert!(worst < 0.1);
+    }
 }
 
 #[test]

@@ -92,15 +92,15 @@ impl<T: Real> Gradients<T> {
 }
 
 /// One block on its way through the layers.
-struct Tape<T> {
+pub(super) struct Tape<T> {
     points: Vec<T>,
     encoded: Vec<T>,
     /// Of each layer: its inputs, `[inputs][count]`.
-    inputs: Vec<Vec<T>>,
+    pub(super) inputs: Vec<Vec<T>>,
     /// Of each hidden layer: `W x + b`, `[outputs][count]`.
-    sums: Vec<Vec<T>>,
+    pub(super) sums: Vec<Vec<T>>,
     /// `[count][outputs]`
-    outputs: Vec<T>,
+    pub(super) outputs: Vec<T>,
     /// The gradient with respect to what a layer writes, and two more buffers of its size.
     delta: Vec<T>,
     next: Vec<T>,
@@ -167,12 +167,13 @@ impl<T: Real> Network<T> {
     }
 
     /// Points per block: inputs and sums of all layers within about half a megabyte, but enough for fast products.
-    fn backward_block(&self) -> usize {
+    pub(super) fn backward_block(&self) -> usize {
         let rows: usize = self.layers.iter().map(|l| l.inputs + l.outputs).sum();
         ((1 << 19) / (rows * size_of::<T>())).next_multiple_of(32).clamp(128, 1024)
     }
 
-    fn tape(&self, points: usize) -> Tape<T> {
+    /// Room for a block of at most so many points.
+    pub(super) fn tape(&self, points: usize) -> Tape<T> {
         let block = self.backward_block().min(points);
         let buffer = |rows: usize| vec![T::ZERO; rows * block];
         let hidden = &self.layers[..self.layers.len() - 1];
@@ -206,8 +207,7 @@ impl<T: Real> Network<T> {
         for first in range.clone().step_by(self.backward_block()) {
             let block = first..(first + self.backward_block()).min(range.end);
             let count = block.len();
-            load_points(domain, latent * points + first, count, &mut tape.points[..self.inr.inputs * count]);
-            self.forward_block(theta, count, tape);
+            self.record_block(theta, domain, latent * points + first, count, tape);
             let numbers = count * self.inr.outputs;
             loss += objective.outputs(latent, block, &tape.outputs[..numbers], &mut tape.delta[..numbers]);
             self.backward_block_of(theta, count, tape, dtheta);
@@ -215,8 +215,16 @@ impl<T: Real> Network<T> {
         loss
     }
 
-    /// Walks a block's points through all layers and keeps what they compute.
-    fn forward_block(&self, theta: &[T], count: usize, tape: &mut Tape<T>) {
+    /// Walks a block of points, from `first` on, through all layers and keeps what they compute.
+    pub(super) fn record_block(
+        &self,
+        theta: &[T],
+        domain: &Domain<'_>,
+        first: usize,
+        count: usize,
+        tape: &mut Tape<T>,
+    ) {
+        load_points(domain, first, count, &mut tape.points[..self.inr.inputs * count]);
         let encoded = &mut tape.encoded[..self.inr.encoding.width(self.inr.inputs) * count];
         self.inr.encoding.apply(count, &tape.points[..self.inr.inputs * count], encoded);
         for (l, shape) in self.layers.iter().enumerate() {
