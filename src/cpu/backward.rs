@@ -13,7 +13,7 @@ use super::Network;
 use super::network::load_points;
 use crate::math::{Matrix, MatrixMut, Real, add_product, product, sum, zip};
 use crate::model::heads::Place;
-use crate::model::{Domain, Hypernetwork};
+use crate::model::{Domain, Hypernetwork, Source};
 
 /// Segments that a batch is cut into, over all its latents: work for so many cores.
 const SEGMENTS: usize = 32;
@@ -69,7 +69,7 @@ impl Losses {
 /// Gradients, and the memory in which a step computes them, which the next step uses again.
 #[derive(Clone, Debug)]
 pub struct Gradients<T> {
-    /// With respect to the parameters.
+    /// With respect to the parameters; all tensors empty where none is wanted.
     pub hypernetwork: Hypernetwork<T>,
     /// With respect to the latents, `[count][latent_dim]`.
     pub latents: Vec<T>,
@@ -82,12 +82,17 @@ pub struct Gradients<T> {
 impl<T: Real> Gradients<T> {
     /// Room for the gradients of `network`.
     pub fn new(network: &Network<T>) -> Self {
-        Self {
-            hypernetwork: network.hypernetwork.zeros_like(),
-            latents: Vec::new(),
-            theta: Vec::new(),
-            dtheta: Vec::new(),
-        }
+        Self::with(network.hypernetwork.zeros_like())
+    }
+
+    /// Room for the gradients of latents alone, the network being frozen: [`Network::backward`] leaves out what only
+    /// parameters would need.
+    pub fn of_latents(network: &Network<T>) -> Self {
+        Self::with(network.hypernetwork.empty_like())
+    }
+
+    fn with(hypernetwork: Hypernetwork<T>) -> Self {
+        Self { hypernetwork, latents: Vec::new(), theta: Vec::new(), dtheta: Vec::new() }
     }
 }
 
@@ -105,6 +110,8 @@ pub(super) struct Tape<T> {
     delta: Vec<T>,
     next: Vec<T>,
     spare: Vec<T>,
+    /// Of each layer: whether anybody asks for the gradient of its weights.
+    wanted: Vec<bool>,
 }
 
 impl<T: Real> Network<T> {
@@ -138,9 +145,12 @@ impl<T: Real> Network<T> {
         let segment = points.div_ceil(segments);
         dtheta.resize(count * segments * len, T::ZERO);
         let domain = Domain::Points { coordinates, inputs: self.inr.inputs };
+        // Weights that no latent changes need no gradient where only the latents' are wanted.
+        let unwanted = |source: &Source<T>| matches!(source, Source::Shared(gradient) if gradient.is_empty());
+        let wanted: Vec<bool> = gradient.heads.iter().map(|head| !unwanted(&head.weight)).collect();
         let losses: Vec<f64> = (dtheta.par_chunks_mut(len).enumerate())
             .map_init(
-                || self.tape(segment),
+                || Tape { wanted: wanted.clone(), ..self.tape(segment) },
                 |tape, (i, dtheta)| {
                     let (latent, first) = (i / segments, (i % segments * segment).min(points));
                     let range = first..(first + segment).min(points);
@@ -187,6 +197,7 @@ impl<T: Real> Network<T> {
             delta: buffer(widest),
             next: buffer(widest),
             spare: buffer(widest),
+            wanted: vec![true; self.layers.len()],
         }
     }
 
@@ -265,9 +276,11 @@ impl<T: Real> Network<T> {
                 }
                 Matrix::strided(delta, shape.outputs, count, 1, shape.outputs)
             };
-            let inputs = Matrix::row_major(&tape.inputs[l], shape.inputs, count);
-            let dw = MatrixMut::row_major(&mut dtheta[weights], shape.outputs, shape.inputs);
-            add_product(dw, delta, inputs.transposed());
+            if tape.wanted[l] {
+                let inputs = Matrix::row_major(&tape.inputs[l], shape.inputs, count);
+                let dw = MatrixMut::row_major(&mut dtheta[weights], shape.outputs, shape.inputs);
+                add_product(dw, delta, inputs.transposed());
+            }
             if shape.previous > 0 {
                 // The columns of coordinates need none: they are given.
                 let weight = self.weight(l, theta).columns(0..shape.previous);
