@@ -232,6 +232,17 @@ impl FamilyConfig {
     }
 }
 
+/// Which of a picture's pixels a step sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sampling {
+    /// All are as likely
+    #[default]
+    Uniform,
+    /// Half of the draws in proportion to each pixel's last errors; losses weigh so that their mean stays what it is
+    Error,
+}
+
 /// What a step sees.
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -243,11 +254,14 @@ pub struct BatchConfig {
     /// Points of each; 0: all pixels
     #[arg(long, value_name = "N", default_value_t = Self::default().points)]
     pub points: usize,
+    /// How they are drawn
+    #[arg(long, value_enum, default_value_t)]
+    pub sampling: Sampling,
 }
 
 impl Default for BatchConfig {
     fn default() -> Self {
-        Self { latents: 32, points: 1024 }
+        Self { latents: 32, points: 1024, sampling: Sampling::Uniform }
     }
 }
 
@@ -438,7 +452,7 @@ impl Config {
     pub fn fit() -> Self {
         Self {
             network: NetworkConfig { width: 256, ..NetworkConfig::default() },
-            batch: BatchConfig { latents: 1, points: 0 },
+            batch: BatchConfig { latents: 1, points: 0, ..BatchConfig::default() },
             optimiser: OptimiserConfig { lr: 1e-4, ..OptimiserConfig::default() },
             stop: StopConfig { steps: 500, ..StopConfig::default() },
             ..Self::default()
@@ -487,6 +501,9 @@ impl Config {
             if !(low..=high).contains(&value) {
                 return Err(Error::invalid(format!("--{name} {value}: give {low} to {high}")));
             }
+        }
+        if self.batch.sampling == Sampling::Error && self.batch.points == 0 {
+            return Err(Error::invalid("--sampling error draws some of the pixels: say how many with --points"));
         }
         self.optimiser.validate()
     }

@@ -180,6 +180,7 @@ fn one(
             latents: 1,
             outputs: picture.channels,
             penalties: Penalties::default(),
+            importance: None,
         };
         let z = prior.latent(&e);
         let batch = Batch { count: 1, latents: &z, coordinates: &samples.coordinates };

@@ -4,16 +4,17 @@ mod config;
 mod encode;
 mod loss;
 mod optimiser;
+mod sampling;
 mod schedule;
 mod session;
 mod signals;
 
 pub use config::{
     ActivationKind, BatchConfig, Config, CurveKind, FamilyConfig, HeadKind, LossConfig, LossKind, NetworkConfig,
-    OptimiserConfig, StopConfig,
+    OptimiserConfig, Sampling, StopConfig,
 };
 pub use encode::{EncodeConfig, Observed, encode};
-pub use loss::{Loss, Penalties, Supervised};
+pub use loss::{Importance, Loss, Penalties, Supervised};
 pub use optimiser::{Adam, AdamConfig, Decay, Ema, Moments, Parameter, clip, parameters, scatter_rows};
 pub use schedule::{Curve, Schedule};
 pub use session::{Step, Trainer};
