@@ -106,7 +106,7 @@ pub enum WeightChoice {
     LowRank(usize, heads::Multiplier),
 }
 
-/// How the maps of a family's heads start, `W = H h + c` of features h `[d_k]`, for a layer of d_j inputs and d_i outputs.
+/// How the maps of a family's heads start: `W = H h + c` of `d_k` features h, for a layer of `d_j` inputs and `d_i` outputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Init {
@@ -126,19 +126,19 @@ impl Init {
     /// Flokas and Lipson, "Principled weight initialization for hypernetworks", ICLR 2020, table 1). There, with c = 2
     /// before a ReLU and 1 elsewhere, and biases that are generated, too:
     ///
-    /// | | Var(H) of weights | Var(H) of biases |
+    /// | | `Var(H)` of weights | `Var(H)` of biases |
     /// |---|---|---|
-    /// | fan-in | c / (2 d_j d_k Var(h)) | c / (2 d_k Var(h)) |
-    /// | fan-out | c / (d_i d_k Var(h)) | max(0, c (1 - d_j / d_i)) / (d_k Var(h)) |
+    /// | fan-in | `c / (2 d_j d_k Var(h))` | `c / (2 d_k Var(h))` |
+    /// | fan-out | `c / (d_i d_k Var(h))` | `max(0, c (1 - d_j / d_i)) / (d_k Var(h))` |
     ///
-    /// which is to say: weights of variance c / 2 d_j, or c / d_i, times what d_k features do to it. The 2 makes room for
-    /// the biases, so that both together keep the variance of u = W x + b.
+    /// which is to say: weights of variance `c / 2 d_j`, or `c / d_i`, for `d_k` features multiply that of H by
+    /// `d_k Var(h)`. The 2 makes room for the biases, so that both together keep the variance of u = W x + b.
     ///
-    /// Sines need no such room. Where u has phases of whatever variance, E\[sin^2(omega u)\] = 1/2 or close to it, so
-    /// that omega W x has the variance 1 of SIREN's initialisation (Sitzmann et al. 2020, section 3.2) at every depth if
-    /// Var(W) = 2 / (omega^2 d_j). And backwards, as E\[cos^2\] = 1/2, gradients keep theirs if
-    /// Var(W) = 2 / (omega^2 d_i). The first layer has no gradient to hand on, but sets the frequencies: Var(W) =
-    /// 1 / (3 d_j^2) under both, SIREN's own. Biases are phases and have SIREN's own variance, 1 / (3 d_j).
+    /// Sines need no such room. Whatever phases u has, E sin^2(omega u) is 1/2 or close to it, so that omega W x has the
+    /// variance 1 of SIREN's initialisation (Sitzmann et al. 2020, section 3.2) at every depth if
+    /// `Var(W) = 2 / (omega^2 d_j)`. And backwards, as E cos^2 is 1/2, gradients keep theirs if
+    /// `Var(W) = 2 / (omega^2 d_i)`. The first layer has no gradient to hand on, but sets the frequencies: it has SIREN's
+    /// own `Var(W) = 1 / (3 d_j^2)` under both. Biases are phases and have SIREN's own variance, `1 / (3 d_j)`.
     fn variances(self, layers: &[LayerShape], l: usize) -> Option<[f64; 2]> {
         let (inputs, outputs) = (layers[l].inputs as f64, layers[l].outputs as f64);
         let sine = omega(layers, l).map(|_| siren_bounds(layers, l).map(|bound| bound * bound / 3.0));
@@ -283,7 +283,7 @@ impl Family {
         heads::Generated { trunk: trunks.len() - 1, map }
     }
 
-    /// The mean of |h|^2 of a trunk's features, over normally distributed latents: what Chang et al. call d_k Var(h), of
+    /// The mean of |h|^2 of a trunk's features, over normally distributed latents: what Chang et al. call `d_k Var(h)`, of
     /// features with mean 0; those of a ReLU have another. Measured, for one trunk's few features may be far from what
     /// the distribution of its weights lets expect.
     fn square(&self, trunk: Option<&Trunk<f32>>) -> f64 {
