@@ -25,6 +25,7 @@ fn main() -> anyhow::Result<()> {
         latents: LATENTS,
         outputs: 3,
         penalties: Penalties { latents: 1e-4, theta: 0.0 },
+        importance: None,
     };
     let mut gradients = Gradients::new(&network);
     let mut adam = Adam::new(AdamConfig::default());

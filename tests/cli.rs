@@ -278,6 +278,25 @@ fn import_detects_the_layout_and_brings_its_conventions() {
 }
 
 #[test]
+fn info_shows_how_far_activations_spread() {
+    let dir = tempfile::tempdir().unwrap();
+    let info = json(dir.path(), &["info", "@emoji"]);
+    assert_eq!(info["spread_over"], serde_json::json!({"latents": 8, "points": 1024}));
+    for (l, layer) in info["layers"].as_array().unwrap().iter().enumerate() {
+        let [sums, outputs] = ["sums", "outputs"].map(|part| layer["spread"][part].clone());
+        println!("@emoji, layer {l}: sums {sums}, outputs {outputs}");
+        for spread in [&sums, &outputs] {
+            let (all, points) = (spread["all"].as_f64().unwrap(), spread["points"].as_f64().unwrap());
+            assert!(0.0 < points && points <= all && all.is_finite());
+        }
+        assert!(layer["activation"].is_null() || outputs["all"].as_f64().unwrap() <= 1.0, "sines are at most 1");
+    }
+    assert!(ok(dir.path(), &["info", "@emoji"]).contains("omega u"));
+    ok(dir.path(), &["import", fixture("siren.pth").to_str().unwrap(), "-o", "s.safetensors"]);
+    assert_eq!(json(dir.path(), &["info", "s.safetensors"])["spread_over"]["latents"], 0);
+}
+
+#[test]
 fn devices_and_bench_speak_json() {
     let dir = tempfile::tempdir().unwrap();
     let devices = json(dir.path(), &["devices"]);

@@ -231,6 +231,24 @@ fn single_precision_equals_double() {
 }
 
 #[test]
+fn frozen_networks_give_the_same_latent_gradients() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    for i in 0..54 {
+        let (model, count) = random_model(&mut rng, ACTIVATIONS[i % ACTIVATIONS.len()]);
+        let count = if model.latent_dim() == 0 { 1 } else { count };
+        let z = &model.latents.values()[..count * model.latent_dim()];
+        let coordinates: Vec<f32> = (0..count * 150 * model.inr.inputs).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let batch = Batch { count, latents: z, coordinates: &coordinates };
+        let network = Network::new(&model);
+        let (mut all, mut latents) = (Gradients::new(&network), Gradients::of_latents(&network));
+        let losses = [&mut all, &mut latents].map(|gradients| network.backward(batch, &Wavy, gradients));
+        assert!(losses[0] == losses[1] && all.latents == latents.latents, "{}", model.inr);
+        assert!(latents.hypernetwork.tensors_mut().iter().all(|(_, gradient)| gradient.is_empty()));
+    }
+    println!("latents' gradients of 54 random models are the same bits");
+}
+
+#[test]
 fn the_number_of_threads_changes_no_bit() {
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     let family = Family { latent_dim: 9, features: 40, shared_trunk: false, latents: 5, seed: 6, ..Family::default() };
@@ -274,6 +292,7 @@ fn gpu_error(engine: &Engine, model: &Arc<Model>, count: usize, points: usize, r
         latents: count,
         outputs: model.inr.outputs,
         penalties: Penalties { latents: 0.0, theta: [0.0, 0.3][rng.random_range(0..2)] },
+        importance: None,
     };
     let network = Network::oracle(model);
     let mut exact = Gradients::new(&network);

@@ -46,6 +46,7 @@ fn learn<T: Real>(
             latents: BATCH,
             outputs: model.inr.outputs,
             penalties: Penalties { latents: 1e-4, theta: 0.0 },
+            importance: None,
         };
         let batch = Batch { count: BATCH, latents: &z, coordinates: &part(&points) };
         losses.push(network.backward(batch, &objective, &mut gradients).total());

@@ -2,13 +2,22 @@
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use hypersine::cpu::{LayerSpread, Network, Spread};
 use hypersine::model::{Align, Encoding, Interval, Model, Order, Span};
 use hypersine::train::Config;
 use serde_json::json;
 
 use super::{Global, open_model};
 
+/// Latents over which the activations' spread is measured.
+const LATENTS: usize = 8;
+/// Points on a side of the lattice over which it is, about a thousand in all, by the number of coordinates.
+const SIDES: [u16; 4] = [1024, 32, 10, 6];
+
 /// Show what is in a model
+///
+/// For each layer, the standard deviations of what its activation is applied to and of what it hands on, over the points
+/// of a grid and the first latents; and of these the part that varies over the points, which is the signal.
 #[derive(Args)]
 pub(super) struct Info {
     /// Model file, or @emoji
@@ -33,26 +42,37 @@ impl Info {
             print!("{}", toml::to_string(&config)?);
             return Ok(());
         }
-        let layers: Vec<_> = (model.inr.layers().iter().zip(&model.hypernetwork.heads))
-            .map(|(shape, head)| {
+        let latents = model.latents.len().min(LATENTS);
+        let points = lattice(&model);
+        let spreads = if model.latent_dim() > 0 && latents == 0 {
+            Vec::new()
+        } else {
+            Network::new(&model).spread(&model.latents.values()[..latents * model.latent_dim()], &points)
+        };
+        let layers: Vec<_> = (model.inr.layers().iter().zip(&model.hypernetwork.heads).enumerate())
+            .map(|(l, (shape, head))| {
                 let activation = shape.activation.map(|a| json!(a));
-                json!({"outputs": shape.outputs, "inputs": shape.inputs, "activation": activation, "head": head.kind()})
+                json!({
+                    "outputs": shape.outputs, "inputs": shape.inputs, "activation": activation, "head": head.kind(),
+                    "spread": spreads.get(l),
+                })
             })
             .collect();
         let json = json!({
             "inr": model.inr.to_string(), "layers": layers, "encoding": model.inr.encoding, "weights": model.inr.weight_count(),
             "macs_per_point": model.inr.macs_per_point(),
+            "spread_over": {"latents": latents, "points": points.len() / model.inr.inputs},
             "trunks": model.hypernetwork.trunks.len(), "parameters": model.hypernetwork.parameter_count(),
             "macs_per_latent": model.hypernetwork.macs_per_latent(),
             "latent_dim": model.latent_dim(), "latents": model.latents.names(),
             "coordinates": model.coordinates, "values": model.values, "provenance": model.provenance,
             "training": model.training,
         });
-        global.report(&json, || self.text(&model));
+        global.report(&json, || self.text(&model, &spreads));
         Ok(())
     }
 
-    fn text(&self, model: &Model) -> String {
+    fn text(&self, model: &Model, spreads: &[LayerSpread]) -> String {
         let hyper = &model.hypernetwork;
         let mut lines = vec![format!(
             "INR         {}: {} weights, {} multiply-adds per point",
@@ -68,6 +88,17 @@ impl Info {
                 shape.inputs,
                 head.kind()
             ));
+        }
+        if !spreads.is_empty() {
+            lines.push("activations standard deviations (in brackets: over the points alone)".into());
+        }
+        for (l, (spread, shape)) in spreads.iter().zip(model.inr.layers()).enumerate() {
+            let shown = |s: Spread| format!("{:.3} ({:.3})", s.all, s.points);
+            let before = shape.activation.map_or_else(String::new, |a| {
+                let what = if a.omega().is_some() { "omega u" } else { "u" };
+                format!("{what} {}, ", shown(spread.sums))
+            });
+            lines.push(format!("  layer {l:<3} {before}output {}", shown(spread.outputs)));
         }
         if model.latent_dim() > 0 {
             let widths = |t: &hypersine::model::Trunk<f32>| {
@@ -124,4 +155,20 @@ impl Info {
         }
         lines.join("\n")
     }
+}
+
+/// The middles of the cells of a lattice over the interval of the model's coordinates, `[points][inputs]`.
+fn lattice(model: &Model) -> Vec<f32> {
+    let inputs = model.inr.inputs;
+    let side = SIDES[inputs - 1];
+    let (low, size) = if model.coordinates.interval == Interval::Symmetric { (-1.0, 2.0) } else { (0.0, 1.0) };
+    let mut points = Vec::new();
+    for p in 0..(0..inputs).fold(1, |count, _| count * u32::from(side)) {
+        let mut rest = p;
+        for _ in 0..inputs {
+            points.push(low + size * ((rest % u32::from(side)) as f32 + 0.5) / f32::from(side));
+            rest /= u32::from(side);
+        }
+    }
+    points
 }

@@ -13,7 +13,7 @@ use super::Network;
 use super::network::load_points;
 use crate::math::{Matrix, MatrixMut, Real, add_product, product, sum, zip};
 use crate::model::heads::Place;
-use crate::model::{Batch, Domain, Hypernetwork, Losses, Objective};
+use crate::model::{Batch, Domain, Hypernetwork, Losses, Objective, Source};
 
 /// Segments that a batch is cut into, over all its latents: work for so many cores.
 const SEGMENTS: usize = 32;
@@ -23,7 +23,7 @@ const SEGMENT_POINTS: usize = 512;
 /// Gradients, and the memory in which a step computes them, which the next step uses again.
 #[derive(Clone, Debug)]
 pub struct Gradients<T> {
-    /// With respect to the parameters.
+    /// With respect to the parameters; all tensors empty where none is wanted.
     pub hypernetwork: Hypernetwork<T>,
     /// With respect to the latents, `[count][latent_dim]`.
     pub latents: Vec<T>,
@@ -36,29 +36,36 @@ pub struct Gradients<T> {
 impl<T: Real> Gradients<T> {
     /// Room for the gradients of `network`.
     pub fn new(network: &Network<T>) -> Self {
-        Self {
-            hypernetwork: network.hypernetwork.zeros_like(),
-            latents: Vec::new(),
-            theta: Vec::new(),
-            dtheta: Vec::new(),
-        }
+        Self::with(network.hypernetwork.zeros_like())
+    }
+
+    /// Room for the gradients of latents alone, the network being frozen: [`Network::backward`] leaves out what only
+    /// parameters would need.
+    pub fn of_latents(network: &Network<T>) -> Self {
+        Self::with(network.hypernetwork.empty_like())
+    }
+
+    fn with(hypernetwork: Hypernetwork<T>) -> Self {
+        Self { hypernetwork, latents: Vec::new(), theta: Vec::new(), dtheta: Vec::new() }
     }
 }
 
 /// One block on its way through the layers.
-struct Tape<T> {
+pub(super) struct Tape<T> {
     points: Vec<T>,
     encoded: Vec<T>,
     /// Of each layer: its inputs, `[inputs][count]`.
-    inputs: Vec<Vec<T>>,
+    pub(super) inputs: Vec<Vec<T>>,
     /// Of each hidden layer: `W x + b`, `[outputs][count]`.
-    sums: Vec<Vec<T>>,
+    pub(super) sums: Vec<Vec<T>>,
     /// `[count][outputs]`
-    outputs: Vec<T>,
+    pub(super) outputs: Vec<T>,
     /// The gradient with respect to what a layer writes, and two more buffers of its size.
     delta: Vec<T>,
     next: Vec<T>,
     spare: Vec<T>,
+    /// Of each layer: whether anybody asks for the gradient of its weights.
+    wanted: Vec<bool>,
 }
 
 impl<T: Real> Network<T> {
@@ -92,9 +99,12 @@ impl<T: Real> Network<T> {
         let segment = points.div_ceil(segments);
         dtheta.resize(count * segments * len, T::ZERO);
         let domain = Domain::Points { coordinates, inputs: self.inr.inputs };
+        // Weights that no latent changes need no gradient where only the latents' are wanted.
+        let unwanted = |source: &Source<T>| matches!(source, Source::Shared(gradient) if gradient.is_empty());
+        let wanted: Vec<bool> = gradient.heads.iter().map(|head| !unwanted(&head.weight)).collect();
         let losses: Vec<f64> = (dtheta.par_chunks_mut(len).enumerate())
             .map_init(
-                || self.tape(segment),
+                || Tape { wanted: wanted.clone(), ..self.tape(segment) },
                 |tape, (i, dtheta)| {
                     let (latent, first) = (i / segments, (i % segments * segment).min(points));
                     let range = first..(first + segment).min(points);
@@ -121,12 +131,13 @@ impl<T: Real> Network<T> {
     }
 
     /// Points per block: inputs and sums of all layers within about half a megabyte, but enough for fast products.
-    fn backward_block(&self) -> usize {
+    pub(super) fn backward_block(&self) -> usize {
         let rows: usize = self.layers.iter().map(|l| l.inputs + l.outputs).sum();
         ((1 << 19) / (rows * size_of::<T>())).next_multiple_of(32).clamp(128, 1024)
     }
 
-    fn tape(&self, points: usize) -> Tape<T> {
+    /// Room for a block of at most so many points.
+    pub(super) fn tape(&self, points: usize) -> Tape<T> {
         let block = self.backward_block().min(points);
         let buffer = |rows: usize| vec![T::ZERO; rows * block];
         let hidden = &self.layers[..self.layers.len() - 1];
@@ -140,6 +151,7 @@ impl<T: Real> Network<T> {
             delta: buffer(widest),
             next: buffer(widest),
             spare: buffer(widest),
+            wanted: vec![true; self.layers.len()],
         }
     }
 
@@ -160,8 +172,7 @@ impl<T: Real> Network<T> {
         for first in range.clone().step_by(self.backward_block()) {
             let block = first..(first + self.backward_block()).min(range.end);
             let count = block.len();
-            load_points(domain, latent * points + first, count, &mut tape.points[..self.inr.inputs * count]);
-            self.forward_block(theta, count, tape);
+            self.record_block(theta, domain, latent * points + first, count, tape);
             let numbers = count * self.inr.outputs;
             loss += objective.outputs(latent, block, &tape.outputs[..numbers], &mut tape.delta[..numbers]);
             self.backward_block_of(theta, count, tape, dtheta);
@@ -169,8 +180,16 @@ impl<T: Real> Network<T> {
         loss
     }
 
-    /// Walks a block's points through all layers and keeps what they compute.
-    fn forward_block(&self, theta: &[T], count: usize, tape: &mut Tape<T>) {
+    /// Walks a block of points, from `first` on, through all layers and keeps what they compute.
+    pub(super) fn record_block(
+        &self,
+        theta: &[T],
+        domain: &Domain<'_>,
+        first: usize,
+        count: usize,
+        tape: &mut Tape<T>,
+    ) {
+        load_points(domain, first, count, &mut tape.points[..self.inr.inputs * count]);
         let encoded = &mut tape.encoded[..self.inr.encoding.width(self.inr.inputs) * count];
         self.inr.encoding.apply(count, &tape.points[..self.inr.inputs * count], encoded);
         for (l, shape) in self.layers.iter().enumerate() {
@@ -211,9 +230,11 @@ impl<T: Real> Network<T> {
                 }
                 Matrix::strided(delta, shape.outputs, count, 1, shape.outputs)
             };
-            let inputs = Matrix::row_major(&tape.inputs[l], shape.inputs, count);
-            let dw = MatrixMut::row_major(&mut dtheta[weights], shape.outputs, shape.inputs);
-            add_product(dw, delta, inputs.transposed());
+            if tape.wanted[l] {
+                let inputs = Matrix::row_major(&tape.inputs[l], shape.inputs, count);
+                let dw = MatrixMut::row_major(&mut dtheta[weights], shape.outputs, shape.inputs);
+                add_product(dw, delta, inputs.transposed());
+            }
             if shape.previous > 0 {
                 // The columns of coordinates need none: they are given.
                 let weight = self.weight(l, theta).columns(0..shape.previous);

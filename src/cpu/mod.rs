@@ -3,9 +3,11 @@
 
 mod backward;
 mod network;
+mod spread;
 
 pub use backward::Gradients;
 pub use network::Network;
+pub use spread::{LayerSpread, Spread};
 
 /// Number of worker threads that evaluation uses.
 pub fn threads() -> usize {

@@ -223,14 +223,16 @@ impl<T: Real> Network<T> {
 
     /// What hidden layer `l` does with `W x + b`, in place: activation and modulation.
     pub(super) fn activate(&self, l: usize, theta: &[T], count: usize, values: &mut [T]) {
-        let modulation = self.modulation(l);
-        if let Some((Place::BeforeOmega, scale)) = modulation {
-            self.slots[l].modulate(theta, scale, count, values);
-        }
+        self.modulate(l, theta, count, Place::BeforeOmega, values);
         if let Some(activation) = &self.layers[l].activation {
             activation.apply(values);
         }
-        if let Some((Place::AfterActivation, scale)) = modulation {
+        self.modulate(l, theta, count, Place::AfterActivation, values);
+    }
+
+    /// Hidden layer `l`'s modulation, in place, if that is where it acts.
+    pub(super) fn modulate(&self, l: usize, theta: &[T], count: usize, at: Place, values: &mut [T]) {
+        if let Some((_, scale)) = self.modulation(l).filter(|(place, _)| *place == at) {
             self.slots[l].modulate(theta, scale, count, values);
         }
     }

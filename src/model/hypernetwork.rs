@@ -123,19 +123,27 @@ impl<T: Real> Dense<T> {
     }
 
     /// Adjoint of [`Dense::apply`] at `x [batch, inputs]`: `dy [batch, outputs]` is the gradient with respect to what it
-    /// writes. `gradient` is overwritten with `dW = dy^T x` and `db`, `dx` (rows of `dx_stride`) has `dy W` added. Sums are
-    /// of fixed order; 16 gradients of `x` are held at most.
+    /// writes. `gradient` is overwritten with `dW = dy^T x` and `db`, unless its tensors are empty; `dx` (rows of `dx_stride`)
+    /// has `dy W` added. Sums are of fixed order; 16 gradients of `x` are held at most.
     pub(super) fn vjp(&self, x: Matrix<'_, T>, dy: Matrix<'_, T>, gradient: &mut Self, dx: &mut [T], dx_stride: usize) {
         let (batch, inputs) = (x.rows(), self.inputs);
         let rows = self.rows_per_task(batch).max(self.outputs.div_ceil(PIECES)).max(1);
-        let dw = MatrixMut::row_major(&mut gradient.weight, self.outputs, inputs).row_chunks(rows);
-        let partial: Vec<Vec<T>> = (dw.into_par_iter().zip(gradient.bias.par_chunks_mut(rows)).enumerate())
-            .map(|(i, (dw, db))| {
-                let dy = dy.columns(i * rows..i * rows + db.len());
-                dy.sum_rows(db);
-                product(dw, dy.transposed(), x);
+        let pieces = self.bias.chunks(rows).enumerate().map(|(i, piece)| i * rows..i * rows + piece.len());
+        let mut wanted: Vec<Option<(MatrixMut<'_, T>, &mut [T])>> = Vec::new();
+        if !gradient.weight.is_empty() {
+            let dw = MatrixMut::row_major(&mut gradient.weight, self.outputs, inputs).row_chunks(rows);
+            wanted.extend(dw.into_iter().zip(gradient.bias.chunks_mut(rows)).map(Some));
+        }
+        wanted.resize_with(pieces.len(), || None);
+        let partial: Vec<Vec<T>> = (pieces.zip(wanted).collect::<Vec<_>>().into_par_iter())
+            .map(|(piece, wanted)| {
+                let dy = dy.columns(piece.clone());
+                if let Some((dw, db)) = wanted {
+                    dy.sum_rows(db);
+                    product(dw, dy.transposed(), x);
+                }
                 let mut dx = vec![T::ZERO; batch * inputs];
-                product(MatrixMut::row_major(&mut dx, batch, inputs), dy, self.rows(i * rows, db.len()));
+                product(MatrixMut::row_major(&mut dx, batch, inputs), dy, self.rows(piece.start, piece.len()));
                 dx
             })
             .collect();
@@ -149,8 +157,8 @@ impl<T: Real> Dense<T> {
         list.push((format!("{name}.bias"), &mut self.bias));
     }
 
-    fn cast<U: Real>(&self) -> Dense<U> {
-        Dense { outputs: self.outputs, inputs: self.inputs, weight: cast(&self.weight), bias: cast(&self.bias) }
+    fn map<U>(&self, tensor: impl Fn(&[T]) -> Vec<U>) -> Dense<U> {
+        Dense { outputs: self.outputs, inputs: self.inputs, weight: tensor(&self.weight), bias: tensor(&self.bias) }
     }
 
     /// Checks sizes and finiteness; `name` says which map in the message.
@@ -232,9 +240,9 @@ impl<T: Real> TrunkLayer<T> {
         Self { map, norm: None, activation: Some(activation), skip: false }
     }
 
-    fn cast<U: Real>(&self) -> TrunkLayer<U> {
-        let norm = self.norm.as_ref().map(|n| LayerNorm { weight: cast(&n.weight), bias: cast(&n.bias) });
-        TrunkLayer { map: self.map.cast(), norm, activation: self.activation, skip: self.skip }
+    fn map<U>(&self, tensor: impl Fn(&[T]) -> Vec<U>) -> TrunkLayer<U> {
+        let norm = self.norm.as_ref().map(|n| LayerNorm { weight: tensor(&n.weight), bias: tensor(&n.bias) });
+        TrunkLayer { map: self.map.map(&tensor), norm, activation: self.activation, skip: self.skip }
     }
 
     fn validate(&self, name: &str) -> Result<()> {
@@ -351,15 +359,19 @@ fn appended<T: Copy>(a: &[T], a_width: usize, b: &[T], b_width: usize) -> Vec<T>
 }
 
 impl<T: Real> Hypernetwork<T> {
-    /// The hypernetwork in another precision.
-    pub fn cast<U: Real>(&self) -> Hypernetwork<U> {
+    /// The hypernetwork with every tensor replaced.
+    fn map<U>(&self, tensor: impl Fn(&[T]) -> Vec<U>) -> Hypernetwork<U> {
+        let trunk = |t: &Trunk<T>| Trunk { from: t.from, layers: t.layers.iter().map(|l| l.map(&tensor)).collect() };
         Hypernetwork {
             latent_dim: self.latent_dim,
-            trunks: (self.trunks.iter())
-                .map(|t| Trunk { from: t.from, layers: t.layers.iter().map(TrunkLayer::cast).collect() })
-                .collect(),
-            heads: self.heads.iter().map(|h| h.map(cast, Dense::cast)).collect(),
+            trunks: self.trunks.iter().map(trunk).collect(),
+            heads: self.heads.iter().map(|h| h.map(&tensor, |dense| dense.map(&tensor))).collect(),
         }
+    }
+
+    /// The hypernetwork in another precision.
+    pub fn cast<U: Real>(&self) -> Hypernetwork<U> {
+        self.map(cast)
     }
 
     /// Total number of stored parameters, latents not counted.
@@ -482,7 +494,7 @@ impl<T: Real> Hypernetwork<T> {
 
     /// Adjoint of generation: from dL/dtheta of a batch of latents `z` (rows of `stride` numbers, of which the first
     /// `theta_len` count), the gradients of all parameters and of the latents. Both are overwritten; `gradient` has this
-    /// hypernetwork's shapes.
+    /// hypernetwork's shapes, or is empty ([`Hypernetwork::empty_like`]).
     ///
     /// # Panics
     /// Where the sizes do not agree.
@@ -532,9 +544,13 @@ impl<T: Real> Hypernetwork<T> {
     /// The same shapes, all numbers 0: a place for gradients.
     #[must_use]
     pub fn zeros_like(&self) -> Self {
-        let mut zeros = self.clone();
-        zeros.tensors_mut().into_iter().for_each(|(_, values)| values.fill(T::ZERO));
-        zeros
+        self.map(|tensor| vec![T::ZERO; tensor.len()])
+    }
+
+    /// The same structure, all tensors empty: in place of gradients, it says that none of the parameters is wanted.
+    #[must_use]
+    pub fn empty_like(&self) -> Self {
+        self.map(|_| Vec::new())
     }
 
     /// Writes theta for the latents behind `features`: per latent, layer by layer, weights `[out, in]` row-major,

@@ -5,10 +5,15 @@ use std::sync::Arc;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
-    Activation, Coordinates, Dense, Head, Hypernetwork, Inr, LatentTable, Model, Source, Trunk, TrunkLayer, ValueRange,
-    heads,
+    Activation, Coordinates, Dense, Head, Hypernetwork, Inr, LatentTable, LayerShape, Model, Source, Trunk, TrunkLayer,
+    ValueRange, heads,
 };
+
+/// Latents by which a hyperfan initialisation measures how large a trunk's features are.
+const PROBES: usize = 64;
 
 /// `n` numbers from U(-bound, bound).
 fn uniform(rng: &mut impl Rng, n: usize, bound: f64) -> Vec<f32> {
@@ -26,11 +31,19 @@ pub(crate) fn normal(rng: &mut impl Rng, n: usize, deviation: f64) -> Vec<f32> {
     (0..n).map(|_| (deviation * one()) as f32).collect()
 }
 
-/// SIREN's bound for a layer's weights: 1/n for the first layer, sqrt(6/n)/omega for the others
-/// (Sitzmann et al. 2020, section 3.2; the last layer as the hidden ones).
-fn siren_bound(l: usize, inputs: usize, omega: f64) -> f64 {
-    let n = inputs as f64;
-    if l == 0 { 1.0 / n } else { (6.0 / n).sqrt() / omega }
+/// A layer's frequency factor: the linear layer has that of the sines it reads; None for a layer without any.
+fn omega(layers: &[LayerShape], l: usize) -> Option<f64> {
+    let activation = layers[l].activation.or_else(|| layers[l.checked_sub(1)?].activation);
+    activation.and_then(|a| a.omega()).map(|omega| f64::from(omega.abs()))
+}
+
+/// SIREN's bounds of a layer's uniform weights and biases: 1/n for the first layer's weights, sqrt(6/n)/omega for the
+/// others (Sitzmann et al. 2020, section 3.2; the last layer as the hidden ones); 1/sqrt(n) for biases, PyTorch's
+/// default, which their code keeps. A layer without omega gets He's bound, sqrt(6/n).
+fn siren_bounds(layers: &[LayerShape], l: usize) -> [f64; 2] {
+    let n = layers[l].inputs as f64;
+    let weight = if l == 0 { 1.0 / n } else { (6.0 / n).sqrt() / omega(layers, l).unwrap_or(1.0) };
+    [weight, 1.0 / n.sqrt()]
 }
 
 impl Model {
@@ -39,17 +52,12 @@ impl Model {
     /// U(-1/sqrt n, 1/sqrt n) (PyTorch's default, which their code keeps).
     pub fn random_siren(inr: Inr, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let omega = inr.hidden.first().map_or(30.0, |l| match l.activation {
-            Activation::Sine { omega } | Activation::Finer { omega } | Activation::Gabor { omega, .. } => {
-                f64::from(omega)
-            }
-            // The others keep the variance of their inputs with weights of about He's bound.
-            _ => 1.0,
-        });
-        let heads = (inr.layers().iter().enumerate())
+        let layers = inr.layers();
+        let heads = (layers.iter().enumerate())
             .map(|(l, shape)| {
-                let weight = uniform(&mut rng, shape.weights(), siren_bound(l, shape.inputs, omega));
-                let bias = uniform(&mut rng, shape.outputs, 1.0 / (shape.inputs as f64).sqrt());
+                let [weight, bias] = siren_bounds(&layers, l);
+                let weight = uniform(&mut rng, shape.weights(), weight);
+                let bias = uniform(&mut rng, shape.outputs, bias);
                 Head::shared(weight, bias)
             })
             .collect();
@@ -98,6 +106,58 @@ pub enum WeightChoice {
     LowRank(usize, heads::Multiplier),
 }
 
+/// How the maps of a family's heads start: `W = H h + c` of `d_k` features h, for a layer of `d_j` inputs and `d_i` outputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Init {
+    /// H at He's initialisation over --head-shrink, c a SIREN's own weights (SIREN's hypernetwork)
+    #[default]
+    Kaiming,
+    /// H = 0, c a SIREN's own weights: all latents start with the same INR (MetaAvatar)
+    ZeroResidual,
+    /// c = 0, H such that the INR keeps its signal's variance; linear heads only (Chang et al.)
+    HyperfanIn,
+    /// The same for the variance of its gradients
+    HyperfanOut,
+}
+
+impl Init {
+    /// The variances that layer `l`'s generated weights and biases are to have under a hyperfan initialisation (Chang,
+    /// Flokas and Lipson, "Principled weight initialization for hypernetworks", ICLR 2020, table 1). There, with c = 2
+    /// before a ReLU and 1 elsewhere, and biases that are generated, too:
+    ///
+    /// | | `Var(H)` of weights | `Var(H)` of biases |
+    /// |---|---|---|
+    /// | fan-in | `c / (2 d_j d_k Var(h))` | `c / (2 d_k Var(h))` |
+    /// | fan-out | `c / (d_i d_k Var(h))` | `max(0, c (1 - d_j / d_i)) / (d_k Var(h))` |
+    ///
+    /// which is to say: weights of variance `c / 2 d_j`, or `c / d_i`, for `d_k` features multiply that of H by
+    /// `d_k Var(h)`. The 2 makes room for the biases, so that both together keep the variance of u = W x + b.
+    ///
+    /// Sines need no such room. Whatever phases u has, E sin^2(omega u) is 1/2 or close to it, so that omega W x has the
+    /// variance 1 of SIREN's initialisation (Sitzmann et al. 2020, section 3.2) at every depth if
+    /// `Var(W) = 2 / (omega^2 d_j)`. And backwards, as E cos^2 is 1/2, gradients keep theirs if
+    /// `Var(W) = 2 / (omega^2 d_i)`. The first layer has no gradient to hand on, but sets the frequencies: it has SIREN's
+    /// own `Var(W) = 1 / (3 d_j^2)` under both. Biases are phases and have SIREN's own variance, `1 / (3 d_j)`.
+    fn variances(self, layers: &[LayerShape], l: usize) -> Option<[f64; 2]> {
+        let (inputs, outputs) = (layers[l].inputs as f64, layers[l].outputs as f64);
+        let sine = omega(layers, l).map(|_| siren_bounds(layers, l).map(|bound| bound * bound / 3.0));
+        let c = match layers[l].activation {
+            Some(Activation::Relu | Activation::Softplus { .. }) => 2.0,
+            // He et al. 2015.
+            Some(Activation::LeakyRelu { slope }) => 2.0 / (1.0 + f64::from(slope).powi(2)),
+            _ => 1.0,
+        };
+        match (self, sine) {
+            (Self::Kaiming | Self::ZeroResidual, _) => None,
+            (Self::HyperfanOut, Some([weight, bias])) if l > 0 => Some([weight * inputs / outputs, bias]),
+            (_, Some(variances)) => Some(variances),
+            (Self::HyperfanIn, None) => Some([c / (2.0 * inputs), c / 2.0]),
+            (Self::HyperfanOut, None) => Some([c / outputs, (c * (1.0 - inputs / outputs)).max(0.0)]),
+        }
+    }
+}
+
 /// A random family: sizes of its latents and trunks.
 #[derive(Clone, Copy, Debug)]
 pub struct Family {
@@ -107,45 +167,64 @@ pub struct Family {
     pub features: usize,
     /// Number of them; 0: heads read the latent itself.
     pub trunk_layers: usize,
-    /// Heads' maps start so many times smaller than He's initialisation: 100 in SIREN's code, 10 in SRN's.
+    /// How heads start. Low-rank factors and modulations have no hyperfan initialisation: they start as under
+    /// [`Init::Kaiming`].
+    pub init: Init,
+    /// Of [`Init::Kaiming`]: so many times smaller than He's initialisation, 100 in SIREN's code, 10 in SRN's.
     pub shrink: f64,
     /// One trunk for all tensors, or one for each.
     pub shared_trunk: bool,
     /// Number of random latents, named z0, z1, ...
     pub latents: usize,
+    /// Standard deviation of the latents' entries.
+    pub latent_std: f64,
     /// Seed of everything.
     pub seed: u64,
 }
 
 impl Default for Family {
     fn default() -> Self {
-        Self { latent_dim: 64, features: 64, trunk_layers: 1, shrink: 100.0, shared_trunk: true, latents: 1, seed: 0 }
+        Self {
+            latent_dim: 64,
+            features: 64,
+            trunk_layers: 1,
+            init: Init::Kaiming,
+            shrink: 100.0,
+            shared_trunk: true,
+            latents: 1,
+            // That of U(-1, 1).
+            latent_std: 1.0 / 3.0_f64.sqrt(),
+            seed: 0,
+        }
     }
 }
 
 impl Family {
-    /// Makes the family. Maps of heads start at He's bound (uniform) over `shrink`, their biases at SIREN's own init of the
-    /// tensor (1 for gains, 0 for shifts, random factors), so that every generated INR starts as a usable one.
+    /// Makes the family. Maps of heads start as `init` says, from SIREN's own init of the tensor (1 for gains, 0 for shifts,
+    /// random factors), so that every generated INR starts as a usable one.
     pub fn build(&self, inr: Inr, choose: impl Fn(usize) -> HeadChoice) -> Model {
         let base = Model::random_siren(inr, self.seed ^ 0x5eed);
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut trunks = Vec::new();
         let mut heads = Vec::new();
-        for (l, (head, shape)) in base.hypernetwork.heads.iter().zip(base.inr.layers()).enumerate() {
+        let layers = base.inr.layers();
+        for (l, (head, shape)) in base.hypernetwork.heads.iter().zip(&layers).enumerate() {
             let choice = choose(l);
             let mut head = head.clone();
             match choice.weight {
                 WeightChoice::Shared => {}
                 WeightChoice::Linear => {
-                    for source in [&mut head.weight, &mut head.bias] {
+                    let variances = self.init.variances(&layers, l);
+                    for (i, source) in [&mut head.weight, &mut head.bias].into_iter().enumerate() {
                         if let Source::Shared(values) = source {
-                            *source = Source::Linear(self.generated(std::mem::take(values), &mut trunks, &mut rng));
+                            let (start, variance) = (std::mem::take(values), variances.map(|v| v[i]));
+                            *source = Source::Linear(self.generated(start, variance, &mut trunks, &mut rng));
                         }
                     }
                 }
                 WeightChoice::LowRank(rank, multiplier) => {
                     let start = uniform(&mut rng, (shape.outputs + shape.inputs) * rank, 1.0);
-                    let factors = self.generated(start, &mut trunks, &mut rng);
+                    let factors = self.generated(start, None, &mut trunks, &mut rng);
                     if let Source::Shared(values) = &mut head.weight {
                         let base = std::mem::take(values);
                         head.weight = Source::LowRank(heads::LowRank { rank, multiplier, base, factors });
@@ -154,14 +233,14 @@ impl Family {
             }
             if let (Some((place, gain, shift)), Some(_)) = (choice.modulation, shape.activation) {
                 let mut part = |wanted: bool, start: f32| {
-                    wanted.then(|| self.generated(vec![start; shape.outputs], &mut trunks, &mut rng))
+                    wanted.then(|| self.generated(vec![start; shape.outputs], None, &mut trunks, &mut rng))
                 };
                 head.modulation = Some(heads::Modulation { place, gain: part(gain, 1.0), shift: part(shift, 0.0) });
             }
             heads.push(head);
         }
         let names = (0..self.latents).map(|i| format!("z{i}")).collect();
-        let values = uniform(&mut rng, self.latents * self.latent_dim, 1.0);
+        let values = uniform(&mut rng, self.latents * self.latent_dim, self.latent_std * 3.0_f64.sqrt());
         Model {
             hypernetwork: Arc::new(Hypernetwork { latent_dim: self.latent_dim, trunks, heads }),
             latents: LatentTable::new(names, values).unwrap_or_default(),
@@ -170,8 +249,14 @@ impl Family {
         }
     }
 
-    /// A map that writes `start` plus a little of the features.
-    fn generated(&self, start: Vec<f32>, trunks: &mut Vec<Trunk<f32>>, rng: &mut ChaCha8Rng) -> heads::Generated<f32> {
+    /// A map that writes `start` plus a little of the features, or numbers of mean 0 and that `variance`.
+    fn generated(
+        &self,
+        mut start: Vec<f32>,
+        variance: Option<f64>,
+        trunks: &mut Vec<Trunk<f32>>,
+        rng: &mut ChaCha8Rng,
+    ) -> heads::Generated<f32> {
         if trunks.is_empty() || !self.shared_trunk {
             let mut inputs = self.latent_dim;
             let mut layers = Vec::new();
@@ -185,9 +270,28 @@ impl Family {
             trunks.push(Trunk::new(layers));
         }
         let inputs = if self.trunk_layers == 0 { self.latent_dim } else { self.features };
-        let bound = (6.0 / inputs.max(1) as f64).sqrt() / self.shrink;
+        let bound = match (self.init, variance) {
+            (_, Some(variance)) => {
+                start.fill(0.0);
+                (3.0 * variance / self.square(trunks.last())).sqrt()
+            }
+            (Init::ZeroResidual, None) => 0.0,
+            (_, None) => (6.0 / inputs.max(1) as f64).sqrt() / self.shrink,
+        };
         let weight = uniform(rng, start.len() * inputs, bound);
         let map = Dense { outputs: start.len(), inputs, weight, bias: start };
         heads::Generated { trunk: trunks.len() - 1, map }
+    }
+
+    /// The mean of |h|^2 of a trunk's features, over normally distributed latents: what Chang et al. call `d_k Var(h)`, of
+    /// features with mean 0; those of a ReLU have another. Measured, for one trunk's few features may be far from what
+    /// the distribution of its weights lets expect.
+    fn square(&self, trunk: Option<&Trunk<f32>>) -> f64 {
+        let trunks = trunk.into_iter().cloned().collect();
+        let probe = Hypernetwork { latent_dim: self.latent_dim, trunks, heads: Vec::new() };
+        let z = normal(&mut ChaCha8Rng::seed_from_u64(self.seed), PROBES * self.latent_dim, self.latent_std);
+        let sum: f64 = probe.features(PROBES, &z).data.iter().map(|&h| f64::from(h).powi(2)).sum();
+        // Features that are all 0 generate nothing, whatever the map.
+        (sum / PROBES as f64).max(1e-12)
     }
 }

@@ -65,6 +65,14 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// The frequency factor of those that have one.
+    pub fn omega(&self) -> Option<f32> {
+        match *self {
+            Self::Sine { omega } | Self::Finer { omega } | Self::Gabor { omega, .. } => Some(omega),
+            _ => None,
+        }
+    }
+
     /// The name in files and reports, which is also that of its shader in `shaders/activations/`.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -17,10 +17,10 @@ pub use coordinates::{Align, Coordinates, Domain, Grid, Interval, Order, Region,
 pub use heads::{Head, Source};
 pub use hypernetwork::{Dense, Features, Hypernetwork, LayerNorm, NORM_EPSILON, Trunk, TrunkLayer};
 pub(crate) use init::normal;
-pub use init::{Family, HeadChoice, WeightChoice};
+pub use init::{Family, HeadChoice, Init, WeightChoice};
 pub use inr::{Activation, Encoding, HiddenLayer, Inr, LayerShape};
 pub use latents::{LatentTable, Path};
-pub use objective::{Batch, Loss, Losses, Objective, Penalties, Supervised};
+pub use objective::{Batch, Importance, Loss, Losses, Objective, Penalties, Supervised};
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! What learning minimises: losses of outputs against targets, and penalties.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -137,13 +138,38 @@ pub struct Supervised<'a> {
     pub outputs: usize,
     /// What is added.
     pub penalties: Penalties,
+    /// None: every point weighs 1.
+    pub importance: Option<Importance<'a>>,
+}
+
+/// Weights of points that were not drawn alike, and a place for what draws the next ones.
+#[derive(Clone, Copy, Debug)]
+pub struct Importance<'a> {
+    /// `[latents][points]`: what a point's loss and gradient are multiplied by.
+    pub weights: &'a [f32],
+    /// `[latents][points]`: the mean of `|y - t|` over a point's values is left here, as the bits of an f32.
+    pub errors: &'a [AtomicU32],
 }
 
 impl<T: Real> Objective<T> for Supervised<'_> {
     fn outputs(&self, latent: usize, points: Range<usize>, outputs: &[T], gradient: &mut [T]) -> f64 {
         let first = latent * (self.targets.len() / self.latents) + points.start * self.outputs;
         let targets = &self.targets[first..][..outputs.len()];
-        self.loss.evaluate(outputs, targets, 1.0 / self.targets.len() as f64, gradient)
+        let scale = 1.0 / self.targets.len() as f64;
+        let Some(Importance { weights, errors }) = self.importance else {
+            return self.loss.evaluate(outputs, targets, scale, gradient);
+        };
+        let per_point = outputs.chunks_exact(self.outputs).zip(targets.chunks_exact(self.outputs));
+        let first = first / self.outputs;
+        (per_point.zip(gradient.chunks_exact_mut(self.outputs)).enumerate())
+            .map(|(p, ((outputs, targets), gradient))| {
+                let sum: f64 = outputs.iter().zip(targets).map(|(y, &t)| (y.to_f64() - f64::from(t)).abs()).sum();
+                #[expect(clippy::cast_possible_truncation, reason = "errors are f32")]
+                let error = (sum / self.outputs as f64) as f32;
+                errors[first + p].store(error.to_bits(), Ordering::Relaxed);
+                self.loss.evaluate(outputs, targets, scale * f64::from(weights[first + p]), gradient)
+            })
+            .sum()
     }
 
     fn theta(&self, theta: &[T], gradient: &mut [T]) -> f64 {
@@ -187,6 +213,29 @@ mod tests {
                 assert!((difference - gradient[i]).abs() < 1e-7, "{loss:?} at {}", outputs[i]);
             }
         }
+    }
+
+    #[test]
+    fn weights_multiply_losses_and_gradients() {
+        let (targets, outputs) = ([0.3, -0.5, 1.0, 0.75, 0.0, 0.5], [0.1, 0.2, 0.8, -0.1, 0.0, 1.5]);
+        let (weights, errors) = ([2.0, 0.25, 1.0], [(); 3].map(|()| AtomicU32::new(0)));
+        let importance = Importance { weights: &weights, errors: &errors };
+        let penalties = Penalties::default();
+        let plain =
+            Supervised { loss: Loss::Mse, targets: &targets, latents: 1, outputs: 2, penalties, importance: None };
+        let weighted = Supervised { importance: Some(importance), ..plain };
+        let (mut sum, mut gradient) = (0.0, [0.0; 6]);
+        for (p, weight) in weights.into_iter().enumerate() {
+            let range = 2 * p..2 * p + 2;
+            let loss = plain.outputs(0, p..p + 1, &outputs[range.clone()], &mut gradient[range.clone()]);
+            sum += f64::from(weight) * loss;
+            gradient[range].iter_mut().for_each(|g| *g *= f64::from(weight));
+        }
+        let mut got = [0.0; 6];
+        assert!((weighted.outputs(0, 0..3, &outputs, &mut got) - sum).abs() < 1e-15);
+        assert!(got.iter().zip(gradient).all(|(a, b)| (a - b).abs() < 1e-15), "{got:?} {gradient:?}");
+        let errors = errors.map(|e| f32::from_bits(e.into_inner()));
+        assert!(errors.iter().zip([0.45, 0.525, 0.5]).all(|(a, b)| (a - b).abs() < 1e-6), "{errors:?}");
     }
 
     #[test]

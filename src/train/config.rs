@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{AdamConfig, Curve, Decay, Schedule};
 use crate::model::heads::{Multiplier, Place};
-use crate::model::{Activation, Align, Coordinates, Encoding, HeadChoice, HiddenLayer, Inr, Order, Span, WeightChoice};
-use crate::model::{Loss, Penalties};
+use crate::model::{
+    Activation, Align, Coordinates, Encoding, HeadChoice, HiddenLayer, Init, Inr, Loss, Order, Penalties, Span,
+    WeightChoice,
+};
 use crate::{Error, Result};
 
 /// All of a run's settings.
@@ -193,7 +195,10 @@ pub struct FamilyConfig {
     /// One trunk for all heads instead of one for each tensor
     #[arg(long)]
     pub shared_trunk: bool,
-    /// Heads start so many times smaller than He's initialisation (100 in SIREN's code, 10 in SRN's)
+    /// How the heads start
+    #[arg(long, value_enum, default_value_t)]
+    pub init: Init,
+    /// Of kaiming: heads start so many times smaller than He's initialisation (100 in SIREN's code, 10 in SRN's)
     #[arg(long, value_name = "FACTOR", default_value_t = Self::default().head_shrink)]
     pub head_shrink: f64,
 }
@@ -208,6 +213,7 @@ impl Default for FamilyConfig {
             features: 64,
             trunk_layers: 1,
             shared_trunk: false,
+            init: Init::Kaiming,
             head_shrink: 100.0,
         }
     }
@@ -227,6 +233,17 @@ impl FamilyConfig {
     }
 }
 
+/// Which of a picture's pixels a step sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sampling {
+    /// All are as likely
+    #[default]
+    Uniform,
+    /// Half of the draws in proportion to each pixel's last errors; losses weigh so that their mean stays what it is
+    Error,
+}
+
 /// What a step sees.
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -238,11 +255,14 @@ pub struct BatchConfig {
     /// Points of each; 0: all pixels
     #[arg(long, value_name = "N", default_value_t = Self::default().points)]
     pub points: usize,
+    /// How they are drawn
+    #[arg(long, value_enum, default_value_t)]
+    pub sampling: Sampling,
 }
 
 impl Default for BatchConfig {
     fn default() -> Self {
-        Self { latents: 32, points: 1024 }
+        Self { latents: 32, points: 1024, sampling: Sampling::Uniform }
     }
 }
 
@@ -433,7 +453,7 @@ impl Config {
     pub fn fit() -> Self {
         Self {
             network: NetworkConfig { width: 256, ..NetworkConfig::default() },
-            batch: BatchConfig { latents: 1, points: 0 },
+            batch: BatchConfig { latents: 1, points: 0, ..BatchConfig::default() },
             optimiser: OptimiserConfig { lr: 1e-4, ..OptimiserConfig::default() },
             stop: StopConfig { steps: 500, ..StopConfig::default() },
             ..Self::default()
@@ -473,11 +493,18 @@ impl Config {
             if !(latent_std.is_finite() && latent_std >= 0.0 && head_shrink.is_finite() && head_shrink > 0.0) {
                 return Err(Error::invalid("--latent-std and --head-shrink must be numbers above 0"));
             }
+            let hyperfan = matches!(f.init, Init::HyperfanIn | Init::HyperfanOut);
+            if hyperfan && (f.head != HeadKind::Linear || latent_std == 0.0) {
+                return Err(Error::invalid("hyperfan's --init is one of linear heads, with a --latent-std above 0"));
+            }
         }
         for (name, value, low, high) in sizes {
             if !(low..=high).contains(&value) {
                 return Err(Error::invalid(format!("--{name} {value}: give {low} to {high}")));
             }
+        }
+        if self.batch.sampling == Sampling::Error && self.batch.points == 0 {
+            return Err(Error::invalid("--sampling error draws some of the pixels: say how many with --points"));
         }
         self.optimiser.validate()
     }

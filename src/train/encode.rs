@@ -160,7 +160,7 @@ fn one(
     if known.is_empty() {
         return Err(Error::invalid(format!("nothing of '{}' is observed", signals.names()[i])));
     }
-    let mut gradients = Gradients::new(network);
+    let mut gradients = Gradients::of_latents(network);
     let mut adam = Adam::new(AdamConfig::default());
     let course = Schedule { warm_up: 0, curve: Curve::Cosine { to: 0.1 } };
     let mut e = vec![0.0_f32; prior.len()];
@@ -180,6 +180,7 @@ fn one(
             latents: 1,
             outputs: picture.channels,
             penalties: Penalties::default(),
+            importance: None,
         };
         let z = prior.latent(&e);
         let batch = Batch { count: 1, latents: &z, coordinates: &samples.coordinates };

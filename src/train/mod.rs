@@ -3,13 +3,14 @@
 mod config;
 mod encode;
 mod optimiser;
+mod sampling;
 mod schedule;
 mod session;
 mod signals;
 
 pub use config::{
     ActivationKind, BatchConfig, Config, CurveKind, FamilyConfig, HeadKind, LossConfig, LossKind, NetworkConfig,
-    OptimiserConfig, StopConfig,
+    OptimiserConfig, Sampling, StopConfig,
 };
 pub use encode::{EncodeConfig, Observed, encode};
 pub use optimiser::{Adam, AdamConfig, Decay, Ema, Moments, Parameter, clip, parameters, scatter_rows};

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
 use rand::SeedableRng;
@@ -10,12 +11,13 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::config::{Config, OptimiserConfig, StopConfig};
+use super::config::{Config, OptimiserConfig, Sampling, StopConfig};
+use super::sampling::ErrorMap;
 use super::signals::{Samples, Signals};
 use super::{Adam, Ema, Moments, Parameter, clip, parameters, scatter_rows};
 use crate::cpu::{Gradients, Network};
 use crate::model::file::{self, RunState};
-use crate::model::{Batch, Family, LatentTable, Loss, Model, Supervised, normal};
+use crate::model::{Batch, Family, Importance, LatentTable, Loss, Model, Supervised, normal};
 use crate::{Error, Result};
 
 /// Steps over which the reported loss is averaged.
@@ -62,6 +64,8 @@ pub struct Trainer {
     dlatents: Vec<f32>,
     gradients: Gradients<f32>,
     samples: Samples,
+    /// Of each picture, where errors decide what a step sees; else empty.
+    errors: Vec<ErrorMap>,
     recent: Recent,
     step: u64,
     /// Seconds of earlier parts of the run.
@@ -138,8 +142,10 @@ impl Trainer {
                     features: f.features,
                     trunk_layers: f.trunk_layers,
                     shared_trunk: f.shared_trunk,
+                    init: f.init,
                     shrink: f.head_shrink,
                     latents: 0,
+                    latent_std: f.latent_std,
                     seed,
                 };
                 let mut model = family.build(inr, |_| f.choice());
@@ -157,6 +163,7 @@ impl Trainer {
     fn with(config: Config, signals: Signals, seed: u64, model: Model) -> Self {
         let network = Network::new(&model);
         let ema = config.optimiser.ema.map(Ema::new);
+        let errors = if config.batch.sampling == Sampling::Error { signals.error_maps() } else { Vec::new() };
         Self {
             seed,
             signals,
@@ -168,6 +175,7 @@ impl Trainer {
             ema,
             dlatents: Vec::new(),
             samples: Samples::default(),
+            errors,
             recent: Recent::default(),
             step: 0,
             before: 0.0,
@@ -208,6 +216,9 @@ impl Trainer {
         if let Some(ema) = &mut trainer.ema {
             ema.means = average;
         }
+        for (i, map) in trainer.errors.iter_mut().enumerate() {
+            map.errors = take(format!("run.errors.{i}"), map.errors.len())?;
+        }
         Ok(trainer)
     }
 
@@ -239,6 +250,7 @@ impl Trainer {
         tensors.extend(
             self.adam.moments.iter().zip(means).map(|(m, mean)| (format!("run.average.{}", m.name), mean.clone())),
         );
+        tensors.extend(self.errors.iter().enumerate().map(|(i, map)| (format!("run.errors.{i}"), map.errors.clone())));
         file::save_checkpoint(&self.snapshot(), &RunState { document, tensors }, path)
     }
 
@@ -249,7 +261,14 @@ impl Trainer {
     pub fn step(&mut self) -> Result<Step> {
         let chosen = self.chosen();
         let points = self.config.batch.points;
-        self.signals.sample(&chosen, points, &mut stream(self.seed, PIXELS, self.step), &mut self.samples)?;
+        let mut rng = stream(self.seed, PIXELS, self.step);
+        if self.errors.is_empty() {
+            self.signals.sample(&chosen, points, &mut rng, &mut self.samples)?;
+        } else {
+            self.signals.sample_errors(&chosen, points, &self.errors, &mut rng, &mut self.samples);
+        }
+        let measured: Vec<AtomicU32> = self.samples.weights.iter().map(|_| AtomicU32::default()).collect();
+        let importance = Importance { weights: &self.samples.weights, errors: &measured };
         let dim = self.template.latent_dim();
         let z: Vec<f32> = chosen.iter().flat_map(|&i| &self.latents[i * dim..(i + 1) * dim]).copied().collect();
         let loss = self.config.loss.loss();
@@ -259,10 +278,15 @@ impl Trainer {
             latents: chosen.len(),
             outputs: self.signals.channels(),
             penalties: self.config.loss.penalties(),
+            importance: (!measured.is_empty()).then_some(importance),
         };
         let batch = Batch { count: chosen.len(), latents: &z, coordinates: &self.samples.coordinates };
         let losses = self.network.backward(batch, &objective, &mut self.gradients);
         let mean_loss = self.judge(losses.outputs)?;
+        let seen = self.samples.pixels.chunks(points.max(1)).zip(measured.chunks(points.max(1)));
+        for (&i, (pixels, errors)) in chosen.iter().zip(seen) {
+            self.errors[i].update(pixels, errors);
+        }
 
         let factor = self.config.optimiser.course().factor(self.step, self.config.stop.steps);
         self.update(&chosen, factor);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rand::{Rng, RngExt};
 
+use super::sampling::{Draw, ErrorMap};
 use crate::model::{Coordinates, Grid, ValueRange};
 use crate::signal::{self, Picture};
 use crate::{Error, Result};
@@ -23,6 +24,18 @@ pub struct Samples {
     pub coordinates: Vec<f32>,
     /// `[latents][points][channels]`
     pub values: Vec<f32>,
+    /// `[latents][points]`: what each point's loss weighs; empty: 1.
+    pub weights: Vec<f32>,
+    /// `[latents][points]`: which pixel it is; empty where no weights are.
+    pub(super) pixels: Vec<usize>,
+}
+
+impl Samples {
+    fn clear(&mut self) {
+        let Self { coordinates, values, weights, pixels } = self;
+        [coordinates, values, weights].into_iter().for_each(Vec::clear);
+        pixels.clear();
+    }
 }
 
 impl Signals {
@@ -92,8 +105,7 @@ impl Signals {
     /// # Errors
     /// Where all pixels are asked of pictures of different sizes.
     pub fn sample(&self, latents: &[usize], points: usize, rng: &mut impl Rng, out: &mut Samples) -> Result<()> {
-        out.coordinates.clear();
-        out.values.clear();
+        out.clear();
         if points == 0 && latents.iter().any(|&i| self.grids[i].points() != self.grids[latents[0]].points()) {
             return Err(Error::invalid("all pixels of pictures of different sizes: say how many with --points"));
         }
@@ -111,6 +123,30 @@ impl Signals {
             }
         }
         Ok(())
+    }
+
+    /// `points` for each of `latents`, drawn where its map (one for each picture) says, with weights.
+    pub(super) fn sample_errors(
+        &self,
+        latents: &[usize],
+        points: usize,
+        maps: &[ErrorMap],
+        rng: &mut impl Rng,
+        out: &mut Samples,
+    ) {
+        out.clear();
+        for &i in latents {
+            maps[i].draw(points, rng, |Draw { pixel, weight }| {
+                self.push(i, pixel, out);
+                out.weights.push(weight);
+                out.pixels.push(pixel);
+            });
+        }
+    }
+
+    /// Nothing known of any picture's errors.
+    pub(super) fn error_maps(&self) -> Vec<ErrorMap> {
+        self.grids.iter().map(|grid| ErrorMap::new(grid.points())).collect()
     }
 
     /// The pixels `chosen` of one picture.

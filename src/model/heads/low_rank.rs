@@ -130,7 +130,7 @@ impl<T: Real> LowRank<T> {
         T::from_f64(1.0 / (self.rank as f64).sqrt())
     }
 
-    /// Adjoint of [`LowRank::materialise`]; `slot` is the weights' place in theta. Overwrites `gradient`. With
+    /// Adjoint of [`LowRank::materialise`]; `slot` is the weights' place in theta. Overwrites `gradient`, unless it is empty. With
     /// `P = W0 (c + f(M))`: `dW0 = dP (c + f(M))`, `dM = dP W0 f'(M)`, `dU = dM V^T / sqrt(r)`, `dV = U^T dM / sqrt(r)`.
     pub(super) fn vjp(
         &self,
@@ -141,6 +141,7 @@ impl<T: Real> LowRank<T> {
         gradient: &mut Self,
     ) {
         let (batch, numbers, weights) = (adjoint.batch, self.factors.map.outputs, outputs * inputs);
+        let wanted = gradient.base.len();
         let mut factors = self.factors_of(batch, adjoint.features);
         let mut dfactors = vec![T::ZERO; batch * numbers];
         let group = batch.div_ceil(GROUPS).max(1);
@@ -149,7 +150,7 @@ impl<T: Real> LowRank<T> {
         let dbases: Vec<Vec<T>> = groups
             .enumerate()
             .map(|(g, (factors, dfactors))| {
-                let mut dbase = vec![T::ZERO; weights];
+                let mut dbase = vec![T::ZERO; wanted];
                 let (mut m, mut delta) = (vec![T::ZERO; weights], vec![T::ZERO; weights]);
                 let latents = factors.chunks_exact_mut(numbers).zip(dfactors.chunks_exact_mut(numbers));
                 for (i, (factors, dfactors)) in latents.enumerate() {
