@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use clap::Args;
+use clap::{ArgMatches, Args};
 use hypersine::engine::{DeviceChoice, Engine};
 use hypersine::model::file::{self, Precision};
 use hypersine::model::{Domain, LatentTable, Model, ValueRange};
 use hypersine::output::write_atomically;
 use hypersine::signal::{Picture, pictures, psnr};
-use hypersine::train::{EncodeConfig, Observed, Signals, encode};
+use hypersine::train::{EncodeConfig, InnerLoop, Observed, Search, Signals, encode};
 use serde_json::json;
 
+use super::training::overlaid;
 use super::{Global, open_model};
 
 /// Find the latents of pictures that the model never saw, from all or some of their pixels
@@ -35,12 +36,16 @@ pub(super) struct Encode {
     /// Only so many random pixels are observed
     #[arg(long, value_name = "N")]
     points: Option<usize>,
+    /// Search by Adam even if the model was meta-learned, for which --steps and --lr are else its own inner steps' number
+    /// and size
+    #[arg(long)]
+    adam: bool,
     #[command(flatten)]
     config: EncodeConfig,
 }
 
 impl Encode {
-    pub(super) fn run(&self, global: &Global) -> Result<()> {
+    pub(super) fn run(&self, global: &Global, matches: &ArgMatches) -> Result<()> {
         if !matches!(global.device, DeviceChoice::Auto | DeviceChoice::Cpu) {
             bail!("encoding runs on the CPU backend so far: leave --device away or say --device cpu");
         }
@@ -52,7 +57,7 @@ impl Encode {
         let signals = Signals::from_files(&files, model.inr.outputs, model.values, model.coordinates)?;
         let to = Destination::of(&self.output, files.len())?;
         let bar = global.progress(files.len() as u64, "{bar:40} {pos}/{len} {eta}");
-        let z = encode(&model, &signals, &self.observed()?, &self.config, global.seed, || bar.inc(1))?;
+        let z = encode(&model, &signals, &self.observed()?, &self.search(&model, matches)?, global.seed, || bar.inc(1))?;
         bar.finish_and_clear();
         to.write(&self.output, &model, signals.names(), &z)?;
 
@@ -79,6 +84,14 @@ impl Encode {
             text + &format!("{:<32} {mean_psnr:>9.3} {mean_mse:>10.5}", format!("mean of {}", figures.len()))
         });
         Ok(())
+    }
+
+    fn search(&self, model: &Model, matches: &ArgMatches) -> Result<Search> {
+        let &EncodeConfig { steps, lr, .. } = &self.config;
+        Ok(match InnerLoop::of(model) {
+            Some(own) if !self.adam => Search::Inner(overlaid(&own, &InnerLoop { steps, lr }, matches)?),
+            _ => Search::Adam(self.config.clone()),
+        })
     }
 
     fn observed(&self) -> Result<Observed> {

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
 use hypersine::engine::{DeviceChoice, Engine, Mosaic, Strategy};
+use hypersine::model::Model;
 use hypersine::model::file::{self, Precision};
 use hypersine::signal::{Canvas, Depth, write_rows};
 use hypersine::train::{Config, Signals, Step, StopConfig, Trainer};
@@ -228,7 +229,7 @@ impl<'a> Run<'a> {
         if let Some(path) =
             self.records.preview.as_deref().filter(|_| minutes(self.last_preview) >= self.records.preview_every)
         {
-            if let Err(e) = self.preview(path) {
+            if let Err(e) = self.trainer.so_far().map_err(Into::into).and_then(|model| self.preview(model, path)) {
                 log::warn!("no preview at step {}: {e:#}; the run goes on", step.step);
             }
             self.last_preview = Instant::now();
@@ -272,8 +273,8 @@ impl<'a> Run<'a> {
     }
 
     /// The first latents' pictures on one sheet.
-    fn preview(&self, path: &Path) -> Result<()> {
-        let model = Arc::new(self.trainer.model()?);
+    fn preview(&self, model: Model, path: &Path) -> Result<()> {
+        let model = Arc::new(model);
         let field = Engine::cpu().load(&model)?;
         let first = &self.trainer.signals().pictures()[0];
         let cells = model.latents.len().clamp(1, PREVIEW);
@@ -299,7 +300,7 @@ impl<'a> Run<'a> {
             std::fs::remove_file(&checkpoint).with_context(|| format!("cannot remove {}", checkpoint.display()))?;
         }
         if let Some(path) = &self.records.preview {
-            self.preview(path)?;
+            self.preview(model, path)?;
         }
         if let Some(log) = &mut self.log {
             log.flush().context("the log cannot be written")?;

@@ -4,7 +4,7 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::{AdamConfig, Curve, Decay, Loss, Penalties, Schedule};
+use super::{AdamConfig, Curve, Decay, InnerLoop, Loss, Penalties, Schedule};
 use crate::model::heads::{Multiplier, Place};
 use crate::model::{Activation, Align, Coordinates, Encoding, HeadChoice, HiddenLayer, Inr, Order, Span, WeightChoice};
 use crate::{Error, Result};
@@ -166,7 +166,7 @@ pub enum HeadKind {
     Film,
 }
 
-/// The hypernetwork of a family.
+/// The hypernetwork of a family, and how its latents are learned.
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Hypernetwork")]
@@ -195,6 +195,13 @@ pub struct FamilyConfig {
     /// Heads start so many times smaller than He's initialisation (100 in SIREN's code, 10 in SRN's)
     #[arg(long, value_name = "FACTOR", default_value_t = Self::default().head_shrink)]
     pub head_shrink: f64,
+    /// Meta-learning: find a step's latents anew by so many gradient steps from 0, instead of learning them with the
+    /// network (0). `encode` then takes as many; --latent-std, --latent-lr and --latent-penalty are of no concern
+    #[arg(long, value_name = "STEPS", default_value_t = Self::default().inner_steps)]
+    pub inner_steps: u64,
+    /// Their step size, against a latent's mean squared error
+    #[arg(long, value_name = "RATE", default_value_t = Self::default().inner_lr)]
+    pub inner_lr: f64,
 }
 
 impl Default for FamilyConfig {
@@ -208,6 +215,8 @@ impl Default for FamilyConfig {
             trunk_layers: 1,
             shared_trunk: false,
             head_shrink: 100.0,
+            inner_steps: 0,
+            inner_lr: 1.0,
         }
     }
 }
@@ -223,6 +232,11 @@ impl FamilyConfig {
             HeadKind::Film => (WeightChoice::Shared, Some((Place::BeforeOmega, true, true))),
         };
         HeadChoice { weight, modulation }
+    }
+
+    /// The inner loop of meta-learning; None: latents are learned with the network.
+    pub fn inner(&self) -> Option<InnerLoop> {
+        (self.inner_steps > 0).then_some(InnerLoop { steps: self.inner_steps, lr: self.inner_lr })
     }
 }
 
@@ -462,7 +476,7 @@ impl Config {
             ("points", self.batch.points, 0, 1 << 24),
         ];
         if let Some(f) = &self.family {
-            let FamilyConfig { latent_dim, features, trunk_layers, rank, latent_std, head_shrink, .. } = *f;
+            let FamilyConfig { latent_dim, features, trunk_layers, rank, latent_std, head_shrink, inner_lr, .. } = *f;
             sizes.extend([
                 ("latent-dim", latent_dim, 1, 8192),
                 ("features", features, 1, 8192),
@@ -471,6 +485,9 @@ impl Config {
             ]);
             if !(latent_std.is_finite() && latent_std >= 0.0 && head_shrink.is_finite() && head_shrink > 0.0) {
                 return Err(Error::invalid("--latent-std and --head-shrink must be numbers above 0"));
+            }
+            if !(inner_lr.is_finite() && inner_lr > 0.0) {
+                return Err(Error::invalid(format!("--inner-lr {inner_lr}: give more than 0")));
             }
         }
         for (name, value, low, high) in sizes {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::session::{PIXELS, stream};
 use super::signals::Signals;
-use super::{Adam, AdamConfig, Curve, Loss, Parameter, Penalties, Schedule, Supervised};
+use super::{Adam, AdamConfig, Curve, InnerLoop, Loss, Parameter, Penalties, Schedule, Supervised};
 use crate::cpu::{Batch, Gradients, Network};
 use crate::model::Model;
 use crate::{Error, Result};
@@ -16,6 +16,15 @@ use crate::{Error, Result};
 const STEP_POINTS: usize = 1024;
 
 /// How latents are sought.
+#[derive(Clone, Debug)]
+pub enum Search {
+    /// By Adam, under the prior of the model's own latents.
+    Adam(EncodeConfig),
+    /// By the steps that a meta-learned model was trained for, on all that is observed.
+    Inner(InnerLoop),
+}
+
+/// Adam's settings.
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EncodeConfig {
@@ -106,7 +115,7 @@ pub fn encode(
     model: &Model,
     signals: &Signals,
     observed: &Observed,
-    config: &EncodeConfig,
+    search: &Search,
     seed: u64,
     progress: impl Fn() + Sync,
 ) -> Result<Vec<f32>> {
@@ -121,14 +130,18 @@ pub fn encode(
             signals.channels()
         )));
     }
-    if !(config.lr.is_finite() && config.lr > 0.0 && config.prior.is_finite() && config.prior >= 0.0) {
+    let (lr, prior) = match search {
+        Search::Adam(config) => (config.lr, config.prior),
+        Search::Inner(inner) => (inner.lr, 0.0),
+    };
+    if !(lr.is_finite() && lr > 0.0 && prior.is_finite() && prior >= 0.0) {
         return Err(Error::invalid("--lr must be more than 0, --prior 0 or more"));
     }
     let (network, prior) = (Network::new(model), Prior::new(model));
     let found: Vec<Vec<f32>> = (0..signals.names().len())
         .into_par_iter()
         .map(|i| {
-            let z = one(&network, &prior, signals, i, observed, config, seed)?;
+            let z = one(&network, &prior, signals, i, observed, search, seed)?;
             progress();
             Ok(z)
         })
@@ -143,7 +156,7 @@ fn one(
     signals: &Signals,
     i: usize,
     observed: &Observed,
-    config: &EncodeConfig,
+    search: &Search,
     seed: u64,
 ) -> Result<Vec<f32>> {
     let picture = &signals.pictures()[i];
@@ -161,6 +174,10 @@ fn one(
         return Err(Error::invalid(format!("nothing of '{}' is observed", signals.names()[i])));
     }
     let mut gradients = Gradients::new(network);
+    let config = match search {
+        Search::Inner(inner) => return Ok(inner.adapt(network, 1, &signals.pixels(i, &known), &mut gradients)),
+        Search::Adam(config) => config,
+    };
     let mut adam = Adam::new(AdamConfig::default());
     let course = Schedule { warm_up: 0, curve: Curve::Cosine { to: 0.1 } };
     let mut e = vec![0.0_f32; prior.len()];

@@ -2,6 +2,7 @@
 
 mod config;
 mod encode;
+mod inner;
 mod loss;
 mod optimiser;
 mod schedule;
@@ -12,7 +13,8 @@ pub use config::{
     ActivationKind, BatchConfig, Config, CurveKind, FamilyConfig, HeadKind, LossConfig, LossKind, NetworkConfig,
     OptimiserConfig, StopConfig,
 };
-pub use encode::{EncodeConfig, Observed, encode};
+pub use encode::{EncodeConfig, Observed, Search, encode};
+pub use inner::InnerLoop;
 pub use loss::{Loss, Penalties, Supervised};
 pub use optimiser::{Adam, AdamConfig, Decay, Ema, Moments, Parameter, clip, parameters, scatter_rows};
 pub use schedule::{Curve, Schedule};

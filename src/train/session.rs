@@ -10,9 +10,11 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::config::{Config, OptimiserConfig, StopConfig};
+use super::config::{Config, FamilyConfig, OptimiserConfig, StopConfig};
 use super::signals::{Samples, Signals};
-use super::{Adam, Ema, Loss, Moments, Parameter, Supervised, clip, parameters, scatter_rows};
+use super::{
+    Adam, Ema, InnerLoop, Loss, Moments, Observed, Parameter, Search, Supervised, clip, encode, parameters, scatter_rows,
+};
 use crate::cpu::{Batch, Gradients, Network};
 use crate::model::file::{self, RunState};
 use crate::model::{Family, LatentTable, Model, normal};
@@ -55,6 +57,7 @@ pub struct Trainer {
     /// All of the model but the weights and latents, which are `network`'s and `latents`.
     template: Model,
     network: Network<f32>,
+    /// The table: learned with the network or, in meta-learning, what the inner loop found last.
     latents: Vec<f32>,
     adam: Adam<f32>,
     ema: Option<Ema<f32>>,
@@ -143,7 +146,8 @@ impl Trainer {
                     seed,
                 };
                 let mut model = family.build(inr, |_| f.choice());
-                let values = normal(&mut stream(seed, LATENT_START, 0), count * f.latent_dim, f.latent_std);
+                let deviation = if f.inner_steps > 0 { 0.0 } else { f.latent_std };
+                let values = normal(&mut stream(seed, LATENT_START, 0), count * f.latent_dim, deviation);
                 model.latents = LatentTable::new(signals.names().to_vec(), values)?;
                 model
             }
@@ -249,8 +253,16 @@ impl Trainer {
     pub fn step(&mut self) -> Result<Step> {
         let chosen = self.chosen();
         let points = self.config.batch.points;
-        self.signals.sample(&chosen, points, &mut stream(self.seed, PIXELS, self.step), &mut self.samples)?;
+        let mut pixels = stream(self.seed, PIXELS, self.step);
+        self.signals.sample(&chosen, points, &mut pixels, &mut self.samples)?;
         let dim = self.template.latent_dim();
+        if let Some(inner) = self.inner() {
+            let z = inner.adapt(&self.network, chosen.len(), &self.samples, &mut self.gradients);
+            chosen.iter().zip(z.chunks_exact(dim)).for_each(|(&i, z)| self.latents[i * dim..][..dim].copy_from_slice(z));
+            if std::env::var_os("FRESH").is_some() {
+                self.signals.sample(&chosen, points, &mut pixels, &mut self.samples)?;
+            }
+        }
         let z: Vec<f32> = chosen.iter().flat_map(|&i| &self.latents[i * dim..(i + 1) * dim]).copied().collect();
         let loss = self.config.loss.loss();
         let objective = Supervised {
@@ -303,18 +315,21 @@ impl Trainer {
             return Ok(mean);
         }
         let OptimiserConfig { lr, latent_lr, .. } = self.config.optimiser;
+        let (flag, latent_lr) = self.inner().map_or(("latent", latent_lr), |inner| ("inner", inner.lr));
         Err(Error::invalid(format!(
-            "the loss diverged at step {}: {loss:.3e}, where its mean had been {:.3e}; begin again with a smaller --lr than {lr} (or --latent-lr than {latent_lr}), a --warm-up, or --clip 1",
+            "the loss diverged at step {}: {loss:.3e}, where its mean had been {:.3e}; begin again with a smaller --lr than {lr} (or --{flag}-lr than {latent_lr}), a --warm-up, or --clip 1",
             self.step + 1,
             self.recent.best
         )))
     }
 
     fn update(&mut self, chosen: &[usize], factor: f64) {
-        let dim = self.template.latent_dim();
+        let learned = self.learned_latents();
         self.dlatents.clear();
-        self.dlatents.resize(self.latents.len(), 0.0);
-        scatter_rows(&self.gradients.latents, chosen, dim, &mut self.dlatents);
+        self.dlatents.resize(learned, 0.0);
+        if learned > 0 {
+            scatter_rows(&self.gradients.latents, chosen, self.template.latent_dim(), &mut self.dlatents);
+        }
         if let Some(limit) = self.config.optimiser.clip {
             let mut all: Vec<&mut [f32]> =
                 self.gradients.hypernetwork.tensors_mut().into_iter().map(|(_, gradient)| gradient).collect();
@@ -324,7 +339,7 @@ impl Trainer {
         let OptimiserConfig { lr, latent_lr, .. } = self.config.optimiser;
         let gradients = &mut self.gradients.hypernetwork;
         let mut parameters = parameters(self.network.hypernetwork_mut(), gradients, lr * factor);
-        if dim > 0 {
+        if learned > 0 {
             let (value, gradient) = (&mut self.latents[..], &self.dlatents[..]);
             parameters.push(Parameter { name: LATENTS.into(), value, gradient, rate: latent_lr * factor });
         }
@@ -332,7 +347,7 @@ impl Trainer {
         if let Some(ema) = &mut self.ema {
             let mut values: Vec<&[f32]> =
                 self.network.hypernetwork_mut().tensors_mut().into_iter().map(|(_, v)| &*v).collect();
-            if dim > 0 {
+            if learned > 0 {
                 values.push(&self.latents);
             }
             ema.update(&values);
@@ -343,10 +358,20 @@ impl Trainer {
     fn lengths(&mut self) -> Vec<(String, usize)> {
         let mut all: Vec<(String, usize)> =
             self.network.hypernetwork_mut().tensors_mut().into_iter().map(|(n, v)| (n, v.len())).collect();
-        if !self.latents.is_empty() {
+        if self.learned_latents() > 0 {
             all.push((LATENTS.into(), self.latents.len()));
         }
         all
+    }
+
+    /// The inner loop that finds the latents in meta-learning.
+    fn inner(&self) -> Option<InnerLoop> {
+        self.config.family.as_ref().and_then(FamilyConfig::inner)
+    }
+
+    /// Numbers of the latent table that are learned with the network: all of them or none.
+    fn learned_latents(&self) -> usize {
+        if self.inner().is_some() { 0 } else { self.latents.len() }
     }
 
     /// The model with the parameters as they are.
@@ -359,18 +384,33 @@ impl Trainer {
         }
     }
 
-    /// The model as it would be written now: with the parameters' running means, if there are any.
+    /// The model as it is to be written: [`Self::so_far`], in meta-learning with the latents that `encode` finds for its
+    /// pictures.
     ///
     /// # Errors
     /// Where it is not valid.
     pub fn model(&self) -> Result<Model> {
+        let mut model = self.so_far()?;
+        if let Some(inner) = self.inner() {
+            let z = encode(&model, &self.signals, &Observed::All, &Search::Inner(inner), self.seed, || ())?;
+            model.latents = LatentTable::new(model.latents.names().to_vec(), z)?;
+        }
+        Ok(model)
+    }
+
+    /// The model in the midst of its run: with the parameters' running means, if there are any; in meta-learning with the
+    /// latents of the last step that saw their pictures.
+    ///
+    /// # Errors
+    /// Where it is not valid.
+    pub fn so_far(&self) -> Result<Model> {
         let mut model = self.snapshot();
         if let Some(ema) = self.ema.as_ref().filter(|e| !e.means.is_empty()) {
             let hypernetwork = Arc::make_mut(&mut model.hypernetwork);
             for ((_, value), mean) in hypernetwork.tensors_mut().into_iter().zip(&ema.means) {
                 value.copy_from_slice(mean);
             }
-            if let (false, Some(latents)) = (self.latents.is_empty(), ema.means.last()) {
+            if let (true, Some(latents)) = (self.learned_latents() > 0, ema.means.last()) {
                 model.latents = LatentTable::new(model.latents.names().to_vec(), latents.clone())?;
             }
         }

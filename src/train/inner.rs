@@ -1,0 +1,60 @@
+//! The inner loop of meta-learning: a few plain gradient steps that take latents from a common start to their signals.
+
+use serde::{Deserialize, Serialize};
+
+use super::signals::Samples;
+use super::{Config, Loss, Penalties, Supervised};
+use crate::cpu::{Batch, Gradients, Network};
+use crate::model::Model;
+
+/// How latents are adapted: as CAVIA adapts a context (Zintgraf et al. 2019) and functa a modulation (Dupont et al. 2022).
+///
+/// They start from the origin. A start that is learned would add nothing: all that reads a latent is an affine map
+/// whose own bias is learned. No momentum, no prior: what matters is where so few steps lead, and to that training fits
+/// the network.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InnerLoop {
+    /// Gradient steps.
+    pub steps: u64,
+    /// The step size, against the mean of a latent's own squared errors: as large in a batch of any size.
+    pub lr: f64,
+}
+
+impl InnerLoop {
+    /// The one that a model was trained with; None: it was not meta-learned.
+    pub fn of(model: &Model) -> Option<Self> {
+        let config: Config = serde_json::from_value(model.training.clone()?).ok()?;
+        config.family?.inner()
+    }
+
+    /// The latents `[count][latent_dim]` of as many signals, of which `samples` are known. `gradients` is overwritten.
+    ///
+    /// # Panics
+    /// Where the samples are not as many for every latent.
+    pub fn adapt(
+        self,
+        network: &Network<f32>,
+        count: usize,
+        samples: &Samples,
+        gradients: &mut Gradients<f32>,
+    ) -> Vec<f32> {
+        let points = samples.coordinates.len() / 2;
+        let objective = Supervised {
+            loss: Loss::Mse,
+            targets: &samples.values,
+            latents: count,
+            outputs: samples.values.len() / points.max(1),
+            penalties: Penalties::default(),
+        };
+        let mut z = vec![0.0; count * network.hypernetwork().latent_dim];
+        // The objective is a mean over all latents; so many times its gradient is that of a latent's own mean.
+        #[expect(clippy::cast_possible_truncation, reason = "latents are f32")]
+        let rate = (self.lr * count as f64) as f32;
+        for _ in 0..self.steps {
+            let batch = Batch { count, latents: &z, coordinates: &samples.coordinates };
+            network.backward(batch, &objective, gradients);
+            z.iter_mut().zip(&gradients.latents).for_each(|(z, g)| *z -= rate * g);
+        }
+        z
+    }
+}
