@@ -136,6 +136,7 @@ fn an_interrupted_run_goes_on_bit_for_bit() {
     for more in [
         &["--head", "low-rank", "--rank", "3"][..],
         &["--ema", "0.9", "--clip", "1", "--schedule", "step", "--lr-every", "30", "--coords", "corner"],
+        &["--inner-steps", "2", "--inner-lr", "0.3", "--ema", "0.9"],
     ] {
         let straight = train("straight.safetensors", &[&["--steps", "120"], more].concat());
         assert!(output(folder.path(), &straight).status.success());
@@ -216,18 +217,42 @@ fn a_family_is_trained_and_unseen_pictures_are_encoded() {
 }
 
 #[test]
+fn a_meta_learned_model_is_encoded_by_its_own_inner_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    discs(&folder.path().join("discs"), 6);
+    let arguments = train("m.safetensors", &["--steps", "100", "--inner-steps", "3", "--inner-lr", "0.3"]);
+    assert!(output(folder.path(), &arguments).status.success());
+    let encoded = |more: &[&str]| {
+        let report =
+            json(folder.path(), &[&["encode", "m.safetensors", "discs/disc05.png", "-o", "z.npy"], more].concat());
+        report["mean"]["psnr"].as_f64().unwrap()
+    };
+    let table = json(folder.path(), &["eval", "m.safetensors", "discs/disc05.png", "--device", "cpu"]);
+    let own = encoded(&[]);
+    assert_eq!(table["mean"]["psnr"], own, "the table holds what encode finds");
+    assert_eq!(encoded(&["--steps", "3", "--lr", "0.3"]), own);
+    let others = [encoded(&["--steps", "30"]), encoded(&["--adam", "--prior", "0.1"]), encoded(&["--steps", "0"])];
+    println!("3 steps {own:.2} dB; 30, Adam's 300, none: {others:.2?}");
+    assert!(others[0] > own && others[1] > own && others[2] < own);
+    let out = output(folder.path(), &["encode", "m.safetensors", "discs", "-o", "z/", "--prior", "0.1"]);
+    let message = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.code() == Some(1) && message.contains("--adam"), "{message}");
+}
+
+#[test]
 fn what_cannot_be_learned_is_said_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     discs(&folder.path().join("discs"), 3);
     std::fs::write(folder.path().join("bad.toml"), "[network]\nwidht = 3\n").unwrap();
     std::fs::create_dir(folder.path().join("empty")).unwrap();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["train", "empty", "-o", "m.safetensors"], "no pictures"),
         (&["train", "nothing", "-o", "m.safetensors"], "nothing"),
         (&["fit", "discs", "-o", "m.safetensors"], "hypersine train"),
         (&["fit", "discs/disc00.png", "-o", "m.safetensors", "--width", "9999"], "--width 9999"),
         (&["fit", "discs/disc00.png", "-o", "m.safetensors", "--device", "gpu"], "--device cpu"),
         (&["train", "discs", "-o", "m.safetensors", "--config", "bad.toml"], "widht"),
+        (&["train", "discs", "-o", "m.safetensors", "--inner-steps", "3", "--inner-lr", "0"], "--inner-lr 0"),
         (&["train", "discs", "-o", "m.safetensors", "--resume"], "m.checkpoint.safetensors"),
         (&["encode", "@emoji", "discs/disc00.png", "discs/disc01.png", "-o", "z.npy"], "z.npy"),
         (

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 use hypersine::engine::{DeviceChoice, Engine};
 use hypersine::model::file::{self, Precision};
@@ -57,7 +58,8 @@ impl Encode {
         let signals = Signals::from_files(&files, model.inr.outputs, model.values, model.coordinates)?;
         let to = Destination::of(&self.output, files.len())?;
         let bar = global.progress(files.len() as u64, "{bar:40} {pos}/{len} {eta}");
-        let z = encode(&model, &signals, &self.observed()?, &self.search(&model, matches)?, global.seed, || bar.inc(1))?;
+        let z =
+            encode(&model, &signals, &self.observed()?, &self.search(&model, matches)?, global.seed, || bar.inc(1))?;
         bar.finish_and_clear();
         to.write(&self.output, &model, signals.names(), &z)?;
 
@@ -88,10 +90,13 @@ impl Encode {
 
     fn search(&self, model: &Model, matches: &ArgMatches) -> Result<Search> {
         let &EncodeConfig { steps, lr, .. } = &self.config;
-        Ok(match InnerLoop::of(model) {
-            Some(own) if !self.adam => Search::Inner(overlaid(&own, &InnerLoop { steps, lr }, matches)?),
-            _ => Search::Adam(self.config.clone()),
-        })
+        match InnerLoop::of(model) {
+            Some(_) if !self.adam && matches.value_source("prior") == Some(ValueSource::CommandLine) => {
+                bail!("--prior is Adam's, and this model was meta-learned: its inner steps have none; say --adam")
+            }
+            Some(own) if !self.adam => Ok(Search::Inner(overlaid(&own, &InnerLoop { steps, lr }, matches)?)),
+            _ => Ok(Search::Adam(self.config.clone())),
+        }
     }
 
     fn observed(&self) -> Result<Observed> {

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::config::{Config, FamilyConfig, OptimiserConfig, StopConfig};
 use super::signals::{Samples, Signals};
 use super::{
-    Adam, Ema, InnerLoop, Loss, Moments, Observed, Parameter, Search, Supervised, clip, encode, parameters, scatter_rows,
+    Adam, Ema, InnerLoop, Loss, Moments, Observed, Parameter, Search, Supervised, clip, encode, parameters,
+    scatter_rows,
 };
 use crate::cpu::{Batch, Gradients, Network};
 use crate::model::file::{self, RunState};
@@ -253,15 +254,16 @@ impl Trainer {
     pub fn step(&mut self) -> Result<Step> {
         let chosen = self.chosen();
         let points = self.config.batch.points;
-        let mut pixels = stream(self.seed, PIXELS, self.step);
-        self.signals.sample(&chosen, points, &mut pixels, &mut self.samples)?;
+        self.signals.sample(&chosen, points, &mut stream(self.seed, PIXELS, self.step), &mut self.samples)?;
         let dim = self.template.latent_dim();
         if let Some(inner) = self.inner() {
+            // First order: the network's gradient is then taken at the latents found, as if they had been given. It sees
+            // the same pixels, as in functa; others made no difference to what is found for unseen pictures.
             let z = inner.adapt(&self.network, chosen.len(), &self.samples, &mut self.gradients);
-            chosen.iter().zip(z.chunks_exact(dim)).for_each(|(&i, z)| self.latents[i * dim..][..dim].copy_from_slice(z));
-            if std::env::var_os("FRESH").is_some() {
-                self.signals.sample(&chosen, points, &mut pixels, &mut self.samples)?;
-            }
+            chosen
+                .iter()
+                .zip(z.chunks_exact(dim))
+                .for_each(|(&i, z)| self.latents[i * dim..][..dim].copy_from_slice(z));
         }
         let z: Vec<f32> = chosen.iter().flat_map(|&i| &self.latents[i * dim..(i + 1) * dim]).copied().collect();
         let loss = self.config.loss.loss();
