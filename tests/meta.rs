@@ -32,10 +32,16 @@ fn spots(count: usize, seed: u64) -> Signals {
 }
 
 /// A small family, trained for a second.
-fn trained(family: FamilyConfig, signals: &Signals) -> Model {
+fn trained(inner_steps: u64, signals: &Signals) -> Model {
     let config = Config {
         network: NetworkConfig { width: 24, layers: 2, ..NetworkConfig::default() },
-        family: Some(FamilyConfig { latent_dim: 16, features: 24, ..family }),
+        family: Some(FamilyConfig {
+            latent_dim: 16,
+            features: 24,
+            inner_steps,
+            inner_lr: 0.3,
+            ..FamilyConfig::default()
+        }),
         batch: BatchConfig { latents: 16, points: 64 },
         optimiser: OptimiserConfig { lr: 2e-3, ..Config::train().optimiser },
         stop: StopConfig { steps: 600, ..StopConfig::default() },
@@ -98,8 +104,7 @@ fn the_inner_loop_is_gradient_descent_on_each_latent() {
 #[test]
 fn three_steps_find_more_where_training_was_for_three_steps() {
     let (seen, unseen) = (spots(16, 1), spots(8, 2));
-    let decoder = trained(FamilyConfig::default(), &seen);
-    let meta = trained(FamilyConfig { inner_steps: 3, inner_lr: 0.3, ..FamilyConfig::default() }, &seen);
+    let (decoder, meta) = (trained(0, &seen), trained(3, &seen));
 
     let inner = InnerLoop::of(&meta).unwrap();
     assert_eq!(inner, InnerLoop { steps: 3, lr: 0.3 });

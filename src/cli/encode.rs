@@ -37,8 +37,8 @@ pub(super) struct Encode {
     /// Only so many random pixels are observed
     #[arg(long, value_name = "N")]
     points: Option<usize>,
-    /// Search by Adam even if the model was meta-learned, for which --steps and --lr are else its own inner steps' number
-    /// and size
+    /// Search by Adam even where the model was meta-learned. Otherwise such a model takes the inner steps that it was
+    /// trained for, of which --steps and --lr change the number and the size
     #[arg(long)]
     adam: bool,
     #[command(flatten)]
@@ -58,8 +58,8 @@ impl Encode {
         let signals = Signals::from_files(&files, model.inr.outputs, model.values, model.coordinates)?;
         let to = Destination::of(&self.output, files.len())?;
         let bar = global.progress(files.len() as u64, "{bar:40} {pos}/{len} {eta}");
-        let z =
-            encode(&model, &signals, &self.observed()?, &self.search(&model, matches)?, global.seed, || bar.inc(1))?;
+        let (observed, search) = (self.observed()?, self.search(&model, matches)?);
+        let z = encode(&model, &signals, &observed, &search, global.seed, || bar.inc(1))?;
         bar.finish_and_clear();
         to.write(&self.output, &model, signals.names(), &z)?;
 
@@ -88,15 +88,16 @@ impl Encode {
         Ok(())
     }
 
+    /// The model's own search, or Adam's; flags win over the model's settings.
     fn search(&self, model: &Model, matches: &ArgMatches) -> Result<Search> {
         let &EncodeConfig { steps, lr, .. } = &self.config;
-        match InnerLoop::of(model) {
-            Some(_) if !self.adam && matches.value_source("prior") == Some(ValueSource::CommandLine) => {
-                bail!("--prior is Adam's, and this model was meta-learned: its inner steps have none; say --adam")
-            }
-            Some(own) if !self.adam => Ok(Search::Inner(overlaid(&own, &InnerLoop { steps, lr }, matches)?)),
-            _ => Ok(Search::Adam(self.config.clone())),
+        let Some(own) = InnerLoop::of(model).filter(|_| !self.adam) else {
+            return Ok(Search::Adam(self.config.clone()));
+        };
+        if matches.value_source("prior") == Some(ValueSource::CommandLine) {
+            bail!("--prior: this model was meta-learned, and its inner steps know no prior; --adam has one");
         }
+        Ok(Search::Inner(overlaid(&own, &InnerLoop { steps, lr }, matches)?))
     }
 
     fn observed(&self) -> Result<Observed> {

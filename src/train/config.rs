@@ -195,11 +195,12 @@ pub struct FamilyConfig {
     /// Heads start so many times smaller than He's initialisation (100 in SIREN's code, 10 in SRN's)
     #[arg(long, value_name = "FACTOR", default_value_t = Self::default().head_shrink)]
     pub head_shrink: f64,
-    /// Meta-learning: find a step's latents anew by so many gradient steps from 0, instead of learning them with the
-    /// network (0). `encode` then takes as many; --latent-std, --latent-lr and --latent-penalty are of no concern
+    /// Meta-learning: every step finds its latents anew, by so many gradient steps from the origin, and learns the
+    /// network alone; `encode` then does the same for unseen pictures. 0: latents are learned with the network. Has no
+    /// use for --latent-std, --latent-lr and --latent-penalty
     #[arg(long, value_name = "STEPS", default_value_t = Self::default().inner_steps)]
     pub inner_steps: u64,
-    /// Their step size, against a latent's mean squared error
+    /// Step size of these, against the mean squared error of a latent's own points
     #[arg(long, value_name = "RATE", default_value_t = Self::default().inner_lr)]
     pub inner_lr: f64,
 }
@@ -216,7 +217,7 @@ impl Default for FamilyConfig {
             shared_trunk: false,
             head_shrink: 100.0,
             inner_steps: 0,
-            inner_lr: 1.0,
+            inner_lr: 0.1,
         }
     }
 }

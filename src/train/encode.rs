@@ -12,7 +12,7 @@ use crate::cpu::{Batch, Gradients, Network};
 use crate::model::Model;
 use crate::{Error, Result};
 
-/// Points that a step looks at, where more were observed.
+/// Points that a step of Adam looks at, where more were observed.
 const STEP_POINTS: usize = 1024;
 
 /// How latents are sought.

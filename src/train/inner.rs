@@ -9,9 +9,8 @@ use crate::model::Model;
 
 /// How latents are adapted: as CAVIA adapts a context (Zintgraf et al. 2019) and functa a modulation (Dupont et al. 2022).
 ///
-/// They start from the origin. A start that is learned would add nothing: all that reads a latent is an affine map
-/// whose own bias is learned. No momentum, no prior: what matters is where so few steps lead, and to that training fits
-/// the network.
+/// They start from the origin: a learned start would add nothing, since all that reads a latent is an affine map whose
+/// bias is learned. Neither momentum nor prior: where so few steps lead is what the network is trained for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InnerLoop {
     /// Gradient steps.
