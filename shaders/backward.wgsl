@@ -165,10 +165,12 @@ fn main(
 //# for i in range(rows)
 //# for q in range(quads)
         at[${ i * quads + q }] = vec4(0.0);
-        if (row_group * ${ rows }u + ${ i }u < 4u * rows4) {
-            at[${ i * quads + q }] = sums[sum_at(latent, row + row_group * ${ rows }u + ${ i }u, first_quad + ${ q }u * POINT_GROUPS + column)];
-        }
 //# endfor
+        if (row_group * ${ rows }u + ${ i }u < 4u * rows4) {
+//# for q in range(quads)
+            at[${ i * quads + q }] = sums[sum_at(latent, row + row_group * ${ rows }u + ${ i }u, first_quad + ${ q }u * POINT_GROUPS + column)];
+//# endfor
+        }
 //# endfor
 //# if modulated
         var values: array<vec4<f32>, ${ rows * quads }>;

@@ -184,6 +184,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             if (k0 + SLAB >= inputs) {
                 // Epilogue: norm, bias, modulation and activation, before the barrier after which the vectors may
                 // be overwritten.
+//# if tape
+                // Rows that are written: none for latents beyond the last one.
+                let tape_rows = ${ "select(0u, 4u * rows4, picture < job.latents)" if slots > 1 else "4u * rows4" };
+//# endif
                 let code = layers[l].activation;
                 let a = layers[l].a;
                 let b = layers[l].b;
@@ -215,11 +219,21 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 c_${ i }_${ q } *= norm_${ r }[${ e }];
 //# endif
                 c_${ i }_${ q } += bias_${ r }[${ e }];
+//# endfor
+//# endfor
 //# if tape
-                if (row_group * ${ rows }u + ${ i }u < 4u * rows4${ " && picture < job.latents" if slots > 1 }) {
+//# for i in range(rows)
+                if (row_group * ${ rows }u + ${ i }u < tape_rows) {
+//# for q in range(quads)
                     sums[sum_at(picture, tape_row + row_group * ${ rows }u + ${ i }u, tape_quad + ${ q }u * POINT_GROUPS)] = c_${ i }_${ q };
+//# endfor
                 }
+//# endfor
 //# endif
+//# for i in range(rows)
+//# set r = i // 4
+//# set e = i % 4
+//# for q in range(quads)
 //# if modulated
                 c_${ i }_${ q } = fma(c_${ i }_${ q }, vec4(gain_before_${ r }[${ e }]), vec4(shift_before_${ r }[${ e }]));
 //# endif
@@ -243,12 +257,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# if modulated
                 a_${ i }_${ q } = fma(a_${ i }_${ q }, vec4(gain_after_${ i // 4 }[${ i % 4 }]), vec4(shift_after_${ i // 4 }[${ i % 4 }]));
 //# endif
+//# endfor
 //# if tape
-                if (row_group * ${ rows }u + ${ i }u < 4u * rows4${ " && picture < job.latents" if slots > 1 }) {
+                if (row_group * ${ rows }u + ${ i }u < tape_rows) {
+//# for q in range(quads)
                     activations[activation_at(picture, tape_row + row_group * ${ rows }u + ${ i }u, tape_quad + ${ q }u * POINT_GROUPS)] = a_${ i }_${ q };
+//# endfor
                 }
 //# endif
-//# endfor
 //# endfor
             }
             workgroupBarrier();

@@ -24,6 +24,11 @@ struct Job {
 @group(0) @binding(1) var<storage, read> outputs: array<f32>;
 @group(0) @binding(2) var<storage, read> targets: array<f32>;
 @group(0) @binding(3) var<storage, read_write> parts: array<f32>;
+//# if importance
+// [latents][samples]: what each point weighs, and the mean of |y - t| over its outputs, which is left here.
+@group(0) @binding(4) var<storage, read> weights: array<f32>;
+@group(0) @binding(5) var<storage, read_write> errors: array<f32>;
+//# endif
 //# include "include/functions.wgsl"
 //# include "include/tape.wgsl"
 
@@ -40,6 +45,10 @@ fn main(
     let latent = workgroup.y;
     var loss = 0.0;
     if (quad < job.quads) {
+        let sample = job.first_sample + latent * job.samples + 4u * quad;
+//# if importance
+        var distance = vec4(0.0);
+//# endif
         for (var o = 0u; o < ${ (outputs + 3) // 4 * 4 }u; o++) {
             // Where there is nothing to learn, output and target are alike.
             var y = vec4(0.0);
@@ -49,11 +58,14 @@ fn main(
                 let p = 4u * quad + j;
                 if (p < job.points && o < OUTPUTS) {
                     y[j] = outputs[(latent * job.points + p) * OUTPUTS + o];
-                    wanted[j] = targets[(job.first_sample + latent * job.samples + p) * OUTPUTS + o];
-                    counts[j] = job.scale;
+                    wanted[j] = targets[(sample + j) * OUTPUTS + o];
+                    counts[j] = job.scale${ " * weights[sample + j]" if importance };
                 }
             }
             let d = y - wanted;
+//# if importance
+            distance += abs(d);
+//# endif
 //# if loss == "mse"
             loss += dot(counts, d * d);
             let gradient = 2.0 * d;
@@ -68,6 +80,11 @@ fn main(
 //# endif
             sums[sum_at(latent, job.row + o, quad)] = counts * gradient;
         }
+//# if importance
+        for (var j = 0u; j < 4u; j++) {
+            if (4u * quad + j < job.points) { errors[sample + j] = distance[j] / f32(OUTPUTS); }
+        }
+//# endif
     }
     losses[t] = loss;
     workgroupBarrier();

@@ -5,6 +5,7 @@ mod common;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use common::gpu_engines;
 use common::random::{ACTIVATIONS, random_model};
@@ -14,8 +15,8 @@ use hypersine::gpu::Learner;
 use hypersine::math::Real;
 use hypersine::model::heads::{Multiplier, Place};
 use hypersine::model::{
-    Activation, Batch, Encoding, Family, Head, HeadChoice, HiddenLayer, Inr, Loss, Losses, Model, Objective, Penalties,
-    Supervised, WeightChoice,
+    Activation, Batch, Encoding, Family, Head, HeadChoice, HiddenLayer, Importance, Inr, Loss, Losses, Model,
+    Objective, Penalties, Supervised, WeightChoice,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -286,13 +287,15 @@ fn gpu_error(engine: &Engine, model: &Arc<Model>, count: usize, points: usize, r
     let z = &model.latents.values()[..count * dim];
     let coordinates: Vec<f32> = (0..count * points * model.inr.inputs).map(|_| rng.random_range(-1.0..1.0)).collect();
     let targets: Vec<f32> = (0..count * points * model.inr.outputs).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let weights: Vec<f32> = (0..count * points).map(|_| rng.random_range(0.2..2.0)).collect();
+    let measured = [(); 2].map(|()| weights.iter().map(|_| AtomicU32::default()).collect::<Vec<_>>());
     let objective = Supervised {
         loss: [Loss::Mse, Loss::L1, Loss::BceLogits][rng.random_range(0..3)],
         targets: &targets,
         latents: count,
         outputs: model.inr.outputs,
         penalties: Penalties { latents: 0.0, theta: [0.0, 0.3][rng.random_range(0..2)] },
-        importance: None,
+        importance: rng.random::<bool>().then_some(Importance { weights: &weights, errors: &measured[0] }),
     };
     let network = Network::oracle(model);
     let mut exact = Gradients::new(&network);
@@ -302,7 +305,13 @@ fn gpu_error(engine: &Engine, model: &Arc<Model>, count: usize, points: usize, r
     let mut learner = Learner::new(engine.gpu().unwrap(), model, false).unwrap();
     let batch = Batch { count, latents: z, coordinates: &coordinates };
     let mut dz = vec![0.0; z.len()];
+    let importance = objective.importance.map(|i| Importance { errors: &measured[1], ..i });
+    let objective = Supervised { importance, ..objective };
     let got = learner.backward(batch, &objective, false, &mut dz).unwrap();
+    let [exact_errors, got_errors] = measured.each_ref().map(|m| m.iter().map(|e| f32::from_bits(e.load(Relaxed))));
+    for (exact, got) in exact_errors.zip(got_errors) {
+        assert!((exact - got).abs() < 1e-3 * exact.max(1.0), "{exact} {got}");
+    }
     // The same bits again, with everything left over from before.
     let mut again = vec![0.0; z.len()];
     assert_eq!(learner.backward(batch, &objective, false, &mut again).unwrap(), got);

@@ -7,10 +7,12 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::fixture;
+use common::{fixture, gpu_engines};
+use hypersine::engine::Engine;
 use hypersine::model::file;
 use hypersine::model::{Coordinates, Domain, ValueRange};
 use hypersine::signal::{Canvas, Depth, Picture, pictures, write_rows};
+use hypersine::train::{BatchConfig, Config, FamilyConfig, NetworkConfig, OptimiserConfig, Sampling, Signals, Trainer};
 
 fn hypersine(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hypersine"));
@@ -155,6 +157,7 @@ fn an_interrupted_run_goes_on_bit_for_bit() {
         &["--head", "low-rank", "--rank", "3"][..],
         &["--sampling", "error"],
         &["--ema", "0.9", "--clip", "1", "--schedule", "step", "--lr-every", "30", "--coords", "corner"],
+        &["--inner-steps", "2", "--inner-lr", "0.3", "--ema", "0.9"],
     ] {
         let straight = train("straight.safetensors", &[&["--steps", "120"], more].concat());
         assert!(output(folder.path(), &straight).status.success());
@@ -235,18 +238,44 @@ fn a_family_is_trained_and_unseen_pictures_are_encoded() {
 }
 
 #[test]
+fn a_meta_learned_model_is_encoded_by_its_own_inner_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    discs(&folder.path().join("discs"), 6);
+    let arguments = train("m.safetensors", &["--steps", "100", "--inner-steps", "3", "--inner-lr", "0.3"]);
+    assert!(output(folder.path(), &arguments).status.success());
+    let encoded = |more: &[&str]| {
+        let report =
+            json(folder.path(), &[&["encode", "m.safetensors", "discs/disc05.png", "-o", "z.npy"], more].concat());
+        report["mean"]["psnr"].as_f64().unwrap()
+    };
+    let table = json(folder.path(), &["eval", "m.safetensors", "discs/disc05.png", "--device", "cpu"]);
+    let table = table["mean"]["psnr"].as_f64().unwrap();
+    let own = encoded(&[]);
+    // Alone or with others, a signal's latent is the same but for the rounding of products of another size.
+    assert!((table - own).abs() < 1e-3, "the table holds what encode finds: {table} {own}");
+    assert_eq!(encoded(&["--steps", "3", "--lr", "0.3"]), own);
+    let others = [encoded(&["--steps", "30"]), encoded(&["--adam", "--prior", "0.1"]), encoded(&["--steps", "0"])];
+    println!("3 steps {own:.2} dB; 30, Adam's 300, none: {others:.2?}");
+    assert!(others[0] > own && others[1] > own && others[2] < own);
+    let out = output(folder.path(), &["encode", "m.safetensors", "discs", "-o", "z/", "--prior", "0.1"]);
+    let message = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.code() == Some(1) && message.contains("--adam"), "{message}");
+}
+
+#[test]
 fn what_cannot_be_learned_is_said_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     discs(&folder.path().join("discs"), 3);
     std::fs::write(folder.path().join("bad.toml"), "[network]\nwidht = 3\n").unwrap();
     std::fs::create_dir(folder.path().join("empty")).unwrap();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["train", "empty", "-o", "m.safetensors"], "no pictures"),
         (&["train", "nothing", "-o", "m.safetensors"], "nothing"),
         (&["fit", "discs", "-o", "m.safetensors"], "hypersine train"),
         (&["fit", "discs/disc00.png", "-o", "m.safetensors", "--width", "9999"], "--width 9999"),
-        (&["fit", "discs/disc00.png", "-o", "m.safetensors", "--device", "gpu"], "--device cpu"),
+        (&["fit", "discs/disc00.png", "-o", "m.safetensors", "--device", "no such GPU"], "no such GPU"),
         (&["train", "discs", "-o", "m.safetensors", "--config", "bad.toml"], "widht"),
+        (&["train", "discs", "-o", "m.safetensors", "--inner-steps", "3", "--inner-lr", "0"], "--inner-lr 0"),
         (&["train", "discs", "-o", "m.safetensors", "--resume"], "m.checkpoint.safetensors"),
         (&["encode", "@emoji", "discs/disc00.png", "discs/disc01.png", "-o", "z.npy"], "z.npy"),
         (
@@ -282,4 +311,74 @@ fn settings_come_from_a_file_and_flags_win() {
     assert!(output(folder.path(), &again).status.success());
     let bytes = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
     assert!(bytes("m.safetensors") == bytes("n.safetensors"));
+}
+
+/// A run of a few steps on a device: the loss of every step, and the run.
+fn run(engine: &Engine, config: &Config, signals: &Signals, steps: usize) -> (Vec<f64>, Trainer) {
+    let mut trainer = Trainer::new(config.clone(), signals.clone(), 3, engine).unwrap();
+    let losses = (0..steps).map(|_| trainer.step().unwrap().loss).collect();
+    (losses, trainer)
+}
+
+/// Largest difference of losses, as a part of them.
+fn apart(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| ((a - b) / b).abs()).fold(0.0, f64::max)
+}
+
+#[test]
+fn gpus_learn_as_the_cpu_does() {
+    let folder = tempfile::tempdir().unwrap();
+    discs(folder.path(), 6);
+    let load = |path: &Path| Signals::load(path, Some(3), ValueRange::default(), Coordinates::default()).unwrap();
+    // A family with all that a run can have, and one picture.
+    let family = Config {
+        network: NetworkConfig { width: 20, layers: 2, ..NetworkConfig::default() },
+        family: Some(FamilyConfig { latent_dim: 8, features: 12, ..FamilyConfig::default() }),
+        batch: BatchConfig { latents: 4, points: 50, sampling: Sampling::Error },
+        optimiser: OptimiserConfig {
+            lr: 2e-3,
+            clip: Some(0.02),
+            weight_decay: 0.1,
+            ema: Some(0.9),
+            ..Config::train().optimiser
+        },
+        ..Config::train()
+    };
+    let single = Config {
+        network: NetworkConfig { width: 64, layers: 4, ..NetworkConfig::default() },
+        batch: BatchConfig { points: 0, ..BatchConfig::default() },
+        ..Config::fit()
+    };
+    let meta = Config {
+        family: Some(FamilyConfig { inner_steps: 2, ..family.family.clone().unwrap() }),
+        batch: BatchConfig { sampling: Sampling::Uniform, ..family.batch.clone() },
+        ..family.clone()
+    };
+    let cases = [("family", family, load(folder.path())), ("meta-learned", meta, load(folder.path()))];
+    let cases = cases.into_iter().chain([("picture", single, load(&folder.path().join("disc01.png")))]);
+    for (name, config, signals) in cases {
+        let (want, cpu) = run(&Engine::cpu(), &config, &signals, 20);
+        for engine in gpu_engines() {
+            let (got, gpu) = run(&engine, &config, &signals, 20);
+            let error = apart(&got, &want);
+            println!("{name} on {}: losses of 20 steps within {error:.1e} of the CPU's", engine.describe());
+            assert!(want[19] < 0.9 * want[0] && error <= 1e-3);
+            // What is written is the same model, means and all; and either device goes on from the other's checkpoint.
+            let [a, b] = [&cpu, &gpu].map(|t| t.model().unwrap().hypernetwork.as_ref().clone());
+            let [mut a, mut b] = [a, b];
+            for ((name, a), (_, b)) in a.tensors_mut().into_iter().zip(b.tensors_mut()) {
+                let far = a.iter().zip(&*b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(far < 2e-3, "{name} is {far:.1e} away");
+            }
+            let path = folder.path().join("run.safetensors");
+            gpu.save_checkpoint(&path).unwrap();
+            let [mut on_gpu, mut on_cpu] =
+                [&engine, &Engine::cpu()].map(|e| Trainer::resume(&path, signals.clone(), e).unwrap());
+            let go_on = |t: &mut Trainer| (0..3).map(|_| t.step().unwrap().loss).collect::<Vec<f64>>();
+            let mut gpu = gpu;
+            let straight = go_on(&mut gpu);
+            assert_eq!(straight, go_on(&mut on_gpu), "the same bits after an interruption");
+            assert!(apart(&go_on(&mut on_cpu), &straight) <= 1e-3);
+        }
+    }
 }

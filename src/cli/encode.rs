@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use clap::Args;
-use hypersine::engine::{DeviceChoice, Engine};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
+use hypersine::engine::Engine;
 use hypersine::model::file::{self, Precision};
 use hypersine::model::{Domain, LatentTable, Model, ValueRange};
 use hypersine::output::write_atomically;
 use hypersine::signal::{Picture, pictures, psnr};
-use hypersine::train::{EncodeConfig, Observed, Signals, encode};
+use hypersine::train::{EncodeConfig, InnerLoop, Observed, Search, Signals, encode};
 use serde_json::json;
 
+use super::training::overlaid;
 use super::{Global, open_model};
 
 /// Find the latents of pictures that the model never saw, from all or some of their pixels
@@ -35,15 +37,17 @@ pub(super) struct Encode {
     /// Only so many random pixels are observed
     #[arg(long, value_name = "N")]
     points: Option<usize>,
+    /// Search by Adam even where the model was meta-learned. Otherwise such a model takes the inner steps that it was
+    /// trained for, of which --steps and --lr change the number and the size
+    #[arg(long)]
+    adam: bool,
     #[command(flatten)]
     config: EncodeConfig,
 }
 
 impl Encode {
-    pub(super) fn run(&self, global: &Global) -> Result<()> {
-        if !matches!(global.device, DeviceChoice::Auto | DeviceChoice::Cpu) {
-            bail!("encoding runs on the CPU backend so far: leave --device away or say --device cpu");
-        }
+    pub(super) fn run(&self, global: &Global, matches: &ArgMatches) -> Result<()> {
+        let engine = Engine::open(&global.device)?;
         let model = open_model(&self.model)?;
         let mut files = Vec::new();
         for path in &self.signals {
@@ -52,11 +56,12 @@ impl Encode {
         let signals = Signals::from_files(&files, model.inr.outputs, model.values, model.coordinates)?;
         let to = Destination::of(&self.output, files.len())?;
         let bar = global.progress(files.len() as u64, "{bar:40} {pos}/{len} {eta}");
-        let z = encode(&model, &signals, &self.observed()?, &self.config, global.seed, || bar.inc(1))?;
+        let (observed, search) = (self.observed()?, self.search(&model, matches)?);
+        let z = encode(&engine, &model, &signals, &observed, &search, global.seed, || bar.inc(1))?;
         bar.finish_and_clear();
         to.write(&self.output, &model, signals.names(), &z)?;
 
-        let field = Engine::cpu().load(&model)?;
+        let field = engine.load(&model)?;
         let mut figures = Vec::new();
         for (i, (name, truth)) in signals.names().iter().zip(signals.pictures()).enumerate() {
             let grid = model.coordinates.grid(truth.width, truth.height, None)?;
@@ -79,6 +84,18 @@ impl Encode {
             text + &format!("{:<32} {mean_psnr:>9.3} {mean_mse:>10.5}", format!("mean of {}", figures.len()))
         });
         Ok(())
+    }
+
+    /// The model's own search, or Adam's; flags win over the model's settings.
+    fn search(&self, model: &Model, matches: &ArgMatches) -> Result<Search> {
+        let &EncodeConfig { steps, lr, .. } = &self.config;
+        let Some(own) = InnerLoop::of(model).filter(|_| !self.adam) else {
+            return Ok(Search::Adam(self.config.clone()));
+        };
+        if matches.value_source("prior") == Some(ValueSource::CommandLine) {
+            bail!("--prior: this model was meta-learned, and its inner steps know no prior; --adam has one");
+        }
+        Ok(Search::Inner(overlaid(&own, &InnerLoop { steps, lr }, matches)?))
     }
 
     fn observed(&self) -> Result<Observed> {

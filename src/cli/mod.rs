@@ -142,7 +142,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Render(c)) => c.run(global),
         Some(Command::Fit(c)) => c.run(global, given),
         Some(Command::Train(c)) => c.run(global, given),
-        Some(Command::Encode(c)) => c.run(global),
+        Some(Command::Encode(c)) => c.run(global, given),
         Some(Command::Eval(c)) => c.run(global),
         Some(Command::Import(c)) => c.run(global),
         Some(Command::Bench(c)) => c.run(global),

@@ -12,7 +12,7 @@ use hypersine::train::{
 use super::Global;
 use super::training::{Records, defaults, overlaid};
 
-/// Train a hypernetwork and latents on a folder of pictures, as an auto-decoder
+/// Train a hypernetwork and latents on a folder of pictures, as an auto-decoder or (--inner-steps) by meta-learning
 ///
 /// Latents are named by the pictures' files. Transparency is laid on white. Ctrl-C saves a checkpoint; --resume goes on.
 #[derive(Args)]

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
-use hypersine::engine::{DeviceChoice, Engine, Mosaic, Strategy};
+use hypersine::engine::{Engine, Mosaic, Strategy};
+use hypersine::model::Model;
 use hypersine::model::file::{self, Precision};
 use hypersine::signal::{Canvas, Depth, write_rows};
 use hypersine::train::{Config, Signals, Step, StopConfig, Trainer};
@@ -122,19 +123,16 @@ impl Records {
         global: &Global,
         (stop, matches): (&StopConfig, &ArgMatches),
     ) -> Result<Trainer> {
-        match global.device {
-            DeviceChoice::Auto | DeviceChoice::Cpu => {}
-            _ => bail!("training runs on the CPU backend so far: leave --device away or say --device cpu"),
-        }
+        let engine = Engine::open(&global.device)?;
         if !(self.checkpoint_every > 0.0 && self.preview_every > 0.0) {
             bail!("--checkpoint-every and --preview-every are minutes, more than 0");
         }
         if self.resume {
-            let mut trainer = Trainer::resume(&self.checkpoint(), signals)?;
+            let mut trainer = Trainer::resume(&self.checkpoint(), signals, &engine)?;
             trainer.set_stop(overlaid(&trainer.config().stop, stop, matches)?);
             return Ok(trainer);
         }
-        Ok(Trainer::new(config, signals, global.seed)?)
+        Ok(Trainer::new(config, signals, global.seed, &engine)?)
     }
 
     /// Trains until the end that the settings ask for, then writes the model.
@@ -228,7 +226,7 @@ impl<'a> Run<'a> {
         if let Some(path) =
             self.records.preview.as_deref().filter(|_| minutes(self.last_preview) >= self.records.preview_every)
         {
-            if let Err(e) = self.preview(path) {
+            if let Err(e) = self.trainer.so_far().map_err(Into::into).and_then(|model| self.preview(model, path)) {
                 log::warn!("no preview at step {}: {e:#}; the run goes on", step.step);
             }
             self.last_preview = Instant::now();
@@ -272,9 +270,9 @@ impl<'a> Run<'a> {
     }
 
     /// The first latents' pictures on one sheet.
-    fn preview(&self, path: &Path) -> Result<()> {
-        let model = Arc::new(self.trainer.model()?);
-        let field = Engine::cpu().load(&model)?;
+    fn preview(&self, model: Model, path: &Path) -> Result<()> {
+        let model = Arc::new(model);
+        let field = self.trainer.engine().load(&model)?;
         let first = &self.trainer.signals().pictures()[0];
         let cells = model.latents.len().clamp(1, PREVIEW);
         let grid = model.coordinates.grid(first.width, first.height, None)?;
@@ -299,7 +297,7 @@ impl<'a> Run<'a> {
             std::fs::remove_file(&checkpoint).with_context(|| format!("cannot remove {}", checkpoint.display()))?;
         }
         if let Some(path) = &self.records.preview {
-            self.preview(path)?;
+            self.preview(model, path)?;
         }
         if let Some(log) = &mut self.log {
             log.flush().context("the log cannot be written")?;

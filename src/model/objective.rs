@@ -147,7 +147,8 @@ pub struct Supervised<'a> {
 pub struct Importance<'a> {
     /// `[latents][points]`: what a point's loss and gradient are multiplied by.
     pub weights: &'a [f32],
-    /// `[latents][points]`: the mean of `|y - t|` over a point's values is left here, as the bits of an f32.
+    /// `[latents][points]`: the mean of `|y - t|` over a point's values is left here, as the bits of an f32. Empty: it is not
+    /// wanted.
     pub errors: &'a [AtomicU32],
 }
 
@@ -166,7 +167,9 @@ impl<T: Real> Objective<T> for Supervised<'_> {
                 let sum: f64 = outputs.iter().zip(targets).map(|(y, &t)| (y.to_f64() - f64::from(t)).abs()).sum();
                 #[expect(clippy::cast_possible_truncation, reason = "errors are f32")]
                 let error = (sum / self.outputs as f64) as f32;
-                errors[first + p].store(error.to_bits(), Ordering::Relaxed);
+                if let Some(place) = errors.get(first + p) {
+                    place.store(error.to_bits(), Ordering::Relaxed);
+                }
                 self.loss.evaluate(outputs, targets, scale * f64::from(weights[first + p]), gradient)
             })
             .sum()

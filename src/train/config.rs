@@ -4,7 +4,7 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::{AdamConfig, Curve, Decay, Schedule};
+use super::{AdamConfig, Curve, Decay, InnerLoop, Schedule};
 use crate::model::heads::{Multiplier, Place};
 use crate::model::{
     Activation, Align, Coordinates, Encoding, HeadChoice, HiddenLayer, Init, Inr, Loss, Order, Penalties, Span,
@@ -169,7 +169,7 @@ pub enum HeadKind {
     Film,
 }
 
-/// The hypernetwork of a family.
+/// The hypernetwork of a family, and how its latents are learned.
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Hypernetwork")]
@@ -195,12 +195,20 @@ pub struct FamilyConfig {
     /// One trunk for all heads instead of one for each tensor
     #[arg(long)]
     pub shared_trunk: bool,
-    /// How the heads start
+    /// How the heads start, which make W = H h + c of features h
     #[arg(long, value_enum, default_value_t)]
     pub init: Init,
     /// Of kaiming: heads start so many times smaller than He's initialisation (100 in SIREN's code, 10 in SRN's)
     #[arg(long, value_name = "FACTOR", default_value_t = Self::default().head_shrink)]
     pub head_shrink: f64,
+    /// Meta-learning: every step finds its latents anew, by so many gradient steps from the origin, and learns the
+    /// network alone; `encode` then does the same for unseen pictures. 0: latents are learned with the network. Has no
+    /// use for --latent-std, --latent-lr and --latent-penalty
+    #[arg(long, value_name = "STEPS", default_value_t = Self::default().inner_steps)]
+    pub inner_steps: u64,
+    /// Step size of these, against the mean squared error of a latent's own points
+    #[arg(long, value_name = "RATE", default_value_t = Self::default().inner_lr)]
+    pub inner_lr: f64,
 }
 
 impl Default for FamilyConfig {
@@ -215,6 +223,8 @@ impl Default for FamilyConfig {
             shared_trunk: false,
             init: Init::Kaiming,
             head_shrink: 100.0,
+            inner_steps: 0,
+            inner_lr: 0.1,
         }
     }
 }
@@ -230,6 +240,11 @@ impl FamilyConfig {
             HeadKind::Film => (WeightChoice::Shared, Some((Place::BeforeOmega, true, true))),
         };
         HeadChoice { weight, modulation }
+    }
+
+    /// The inner loop of meta-learning; None: latents are learned with the network.
+    pub fn inner(&self) -> Option<InnerLoop> {
+        (self.inner_steps > 0).then_some(InnerLoop { steps: self.inner_steps, lr: self.inner_lr })
     }
 }
 
@@ -483,7 +498,7 @@ impl Config {
             ("points", self.batch.points, 0, 1 << 24),
         ];
         if let Some(f) = &self.family {
-            let FamilyConfig { latent_dim, features, trunk_layers, rank, latent_std, head_shrink, .. } = *f;
+            let FamilyConfig { latent_dim, features, trunk_layers, rank, latent_std, head_shrink, inner_lr, .. } = *f;
             sizes.extend([
                 ("latent-dim", latent_dim, 1, 8192),
                 ("features", features, 1, 8192),
@@ -496,6 +511,9 @@ impl Config {
             let hyperfan = matches!(f.init, Init::HyperfanIn | Init::HyperfanOut);
             if hyperfan && (f.head != HeadKind::Linear || latent_std == 0.0) {
                 return Err(Error::invalid("hyperfan's --init is one of linear heads, with a --latent-std above 0"));
+            }
+            if !(inner_lr.is_finite() && inner_lr > 0.0) {
+                return Err(Error::invalid(format!("--inner-lr {inner_lr}: give more than 0")));
             }
         }
         for (name, value, low, high) in sizes {

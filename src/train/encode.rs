@@ -1,21 +1,36 @@
 //! Latents of signals that a model never saw: gradient steps on the latent alone, the network frozen.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use clap::Args;
+use rand::Rng;
 use rand::seq::index;
-use rayon::prelude::*;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::session::{PIXELS, stream};
-use super::signals::Signals;
-use super::{Adam, AdamConfig, Curve, Parameter, Schedule};
-use crate::cpu::{Gradients, Network};
+use super::session::{PIXELS, STEPS, stream};
+use super::signals::{Samples, Signals};
+use super::{Adam, AdamConfig, Curve, InnerLoop, Learner, Parameter, Schedule, Wanted};
+use crate::engine::Engine;
 use crate::model::{Batch, Loss, Model, Penalties, Supervised};
 use crate::{Error, Result};
 
-/// Points that a step looks at, where more were observed.
+/// Points that a step of Adam looks at, where more were observed.
 const STEP_POINTS: usize = 1024;
+/// Signals that are sought together.
+const BLOCK: usize = 64;
 
 /// How latents are sought.
+#[derive(Clone, Debug)]
+pub enum Search {
+    /// By Adam, under the prior of the model's own latents.
+    Adam(EncodeConfig),
+    /// By the steps that a meta-learned model was trained for, on all that is observed.
+    Inner(InnerLoop),
+}
+
+/// Adam's settings.
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EncodeConfig {
@@ -103,12 +118,13 @@ impl Prior {
 /// # Errors
 /// Where the model has no latents to be found, or the signals do not fit it.
 pub fn encode(
-    model: &Model,
+    engine: &Engine,
+    model: &Arc<Model>,
     signals: &Signals,
     observed: &Observed,
-    config: &EncodeConfig,
+    search: &Search,
     seed: u64,
-    progress: impl Fn() + Sync,
+    progress: impl Fn(),
 ) -> Result<Vec<f32>> {
     if model.latent_dim() == 0 {
         return Err(Error::invalid("a single INR has no latents; `hypersine fit` learns a picture"));
@@ -121,37 +137,50 @@ pub fn encode(
             signals.channels()
         )));
     }
-    if !(config.lr.is_finite() && config.lr > 0.0 && config.prior.is_finite() && config.prior >= 0.0) {
+    let (lr, prior) = match search {
+        Search::Adam(config) => (config.lr, config.prior),
+        Search::Inner(inner) => (inner.lr, 0.0),
+    };
+    if !(lr.is_finite() && lr > 0.0 && prior.is_finite() && prior >= 0.0) {
         return Err(Error::invalid("--lr must be more than 0, --prior 0 or more"));
     }
-    let (network, prior) = (Network::new(model), Prior::new(model));
-    let found: Vec<Vec<f32>> = (0..signals.names().len())
-        .into_par_iter()
-        .map(|i| {
-            let z = one(&network, &prior, signals, i, observed, config, seed)?;
-            progress();
-            Ok(z)
-        })
+    let known: Vec<Vec<usize>> = (0..signals.names().len())
+        .map(|i| known(signals, i, observed, &mut stream(seed, PIXELS, i as u64)))
         .collect::<Result<_>>()?;
-    Ok(found.concat())
+    let mut learner = Learner::new(engine, model, AdamConfig::default(), None)?;
+    let prior = Prior::new(model);
+    let dim = model.latent_dim();
+    let mut all = vec![0.0; known.len() * dim];
+    // Signals of which as much is known go together, some at a time.
+    let mut alike: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    known.iter().enumerate().for_each(|(i, k)| alike.entry(k.len()).or_default().push(i));
+    for block in alike.values().flat_map(|together| together.chunks(BLOCK)) {
+        let z = match search {
+            Search::Inner(inner) => {
+                let mut samples = Samples::default();
+                block.iter().for_each(|&i| signals.pixels(i, &known[i], &mut samples));
+                inner.adapt(&mut learner, block.len(), dim, &samples)?
+            }
+            Search::Adam(config) => {
+                let rngs = block.iter().map(|&i| stream(seed, STEPS, i as u64)).collect();
+                adam(&mut learner, &prior, signals, block, &known, config, rngs)?
+            }
+        };
+        for (&i, z) in block.iter().zip(z.chunks_exact(dim)) {
+            all[i * dim..][..dim].copy_from_slice(z);
+            progress();
+        }
+    }
+    Ok(all)
 }
 
-/// The latent of signal `i`.
-fn one(
-    network: &Network<f32>,
-    prior: &Prior,
-    signals: &Signals,
-    i: usize,
-    observed: &Observed,
-    config: &EncodeConfig,
-    seed: u64,
-) -> Result<Vec<f32>> {
+/// The pixels of signal `i` that are observed.
+fn known(signals: &Signals, i: usize, observed: &Observed, rng: &mut impl Rng) -> Result<Vec<usize>> {
     let picture = &signals.pictures()[i];
     let pixels = picture.width as usize * picture.height as usize;
-    let mut rng = stream(seed, PIXELS, i as u64);
     let known: Vec<usize> = match observed {
         Observed::All => (0..pixels).collect(),
-        Observed::Random(n) => index::sample(&mut rng, pixels, (*n).min(pixels)).into_vec(),
+        Observed::Random(n) => index::sample(rng, pixels, (*n).min(pixels)).into_vec(),
         Observed::Pixels(list) if list.iter().all(|&p| p < pixels) => list.clone(),
         Observed::Pixels(_) => {
             return Err(Error::invalid(format!("the mask does not fit '{}'", signals.names()[i])));
@@ -160,35 +189,61 @@ fn one(
     if known.is_empty() {
         return Err(Error::invalid(format!("nothing of '{}' is observed", signals.names()[i])));
     }
-    let mut gradients = Gradients::of_latents(network);
+    Ok(known)
+}
+
+/// The latents of a block of signals, of which as much is known, by Adam under the prior.
+fn adam(
+    learner: &mut Learner,
+    prior: &Prior,
+    signals: &Signals,
+    block: &[usize],
+    known: &[Vec<usize>],
+    config: &EncodeConfig,
+    mut rngs: Vec<ChaCha8Rng>,
+) -> Result<Vec<f32>> {
+    let (count, channels) = (block.len(), signals.channels());
     let mut adam = Adam::new(AdamConfig::default());
     let course = Schedule { warm_up: 0, curve: Curve::Cosine { to: 0.1 } };
-    let mut e = vec![0.0_f32; prior.len()];
+    let mut e = vec![0.0_f32; count * prior.len()];
     // Per observed value, so that the data term is a mean: the more is known, the less the prior weighs.
     #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
-    let pull = (2.0 * config.prior / (known.len() * picture.channels) as f64) as f32;
+    let pull = (2.0 * config.prior / (known[block[0]].len() * channels) as f64) as f32;
+    let latents = |e: &[f32]| e.chunks_exact(prior.len()).flat_map(|e| prior.latent(e)).collect::<Vec<f32>>();
+    let mut samples = Samples::default();
     for step in 0..config.steps {
-        let chosen: Vec<usize> = if known.len() <= STEP_POINTS {
-            known.clone()
-        } else {
-            index::sample(&mut rng, known.len(), STEP_POINTS).into_iter().map(|k| known[k]).collect()
-        };
-        let samples = signals.pixels(i, &chosen);
+        samples.coordinates.clear();
+        samples.values.clear();
+        for (&i, rng) in block.iter().zip(&mut rngs) {
+            let known = &known[i];
+            if known.len() <= STEP_POINTS {
+                signals.pixels(i, known, &mut samples);
+            } else {
+                let chosen: Vec<usize> =
+                    index::sample(rng, known.len(), STEP_POINTS).into_iter().map(|k| known[k]).collect();
+                signals.pixels(i, &chosen, &mut samples);
+            }
+        }
         let objective = Supervised {
             loss: Loss::Mse,
             targets: &samples.values,
-            latents: 1,
-            outputs: picture.channels,
+            latents: count,
+            outputs: channels,
             penalties: Penalties::default(),
             importance: None,
         };
-        let z = prior.latent(&e);
-        let batch = Batch { count: 1, latents: &z, coordinates: &samples.coordinates };
-        network.backward(batch, &objective, &mut gradients);
-        let mut gradient = prior.vjp(&gradients.latents);
-        gradient.iter_mut().zip(&e).for_each(|(g, e)| *g += pull * e);
+        let z = latents(&e);
+        learner.backward(
+            Batch { count, latents: &z, coordinates: &samples.coordinates },
+            &objective,
+            Wanted::Latents,
+        )?;
+        // The objective is a mean over the block; so many times its gradient is that of a signal's own mean.
+        let rows = learner.latent_gradients().chunks_exact(z.len() / count);
+        let mut gradient: Vec<f32> = rows.flat_map(|dz| prior.vjp(dz)).collect();
+        gradient.iter_mut().zip(&e).for_each(|(g, e)| *g = *g * count as f32 + pull * e);
         let rate = config.lr * course.factor(step, config.steps);
         adam.step(vec![Parameter { name: "e".into(), value: &mut e, gradient: &gradient, rate }]);
     }
-    Ok(prior.latent(&e))
+    Ok(latents(&e))
 }

@@ -2,6 +2,8 @@
 
 mod config;
 mod encode;
+mod inner;
+mod learner;
 mod optimiser;
 mod sampling;
 mod schedule;
@@ -12,8 +14,10 @@ pub use config::{
     ActivationKind, BatchConfig, Config, CurveKind, FamilyConfig, HeadKind, LossConfig, LossKind, NetworkConfig,
     OptimiserConfig, Sampling, StopConfig,
 };
-pub use encode::{EncodeConfig, Observed, encode};
-pub use optimiser::{Adam, AdamConfig, Decay, Ema, Moments, Parameter, clip, parameters, scatter_rows};
+pub use encode::{EncodeConfig, Observed, Search, encode};
+pub use inner::InnerLoop;
+pub use learner::{Learner, LearnerState, Wanted};
+pub use optimiser::{Adam, AdamConfig, Decay, Ema, Moments, Parameter, clip, parameters, scatter_rows, squares};
 pub use schedule::{Curve, Schedule};
 pub use session::{Step, Trainer};
 pub use signals::{Samples, Signals};

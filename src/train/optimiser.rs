@@ -43,6 +43,30 @@ impl Default for AdamConfig {
     }
 }
 
+impl AdamConfig {
+    /// What step number `step` (from 1) computes with, at a learning rate.
+    pub(super) fn constants<T: Real>(self, step: u64, rate: f64) -> Constants<T> {
+        let Self { beta1, beta2, epsilon, decay, decay_kind } = self;
+        let t = step as f64;
+        let (correction1, correction2) = (1.0 - beta1.powf(t), 1.0 - beta2.powf(t));
+        let (penalty, shrink) = match decay_kind {
+            Decay::Penalty => (decay, 1.0),
+            Decay::Decoupled => (0.0, 1.0 - rate * decay),
+        };
+        Constants {
+            keep1: T::from_f64(beta1),
+            new1: T::from_f64(1.0 - beta1),
+            keep2: T::from_f64(beta2),
+            new2: T::from_f64(1.0 - beta2),
+            rate: T::from_f64(rate / correction1),
+            root: T::from_f64(1.0 / correction2.sqrt()),
+            epsilon: T::from_f64(epsilon),
+            penalty: T::from_f64(penalty),
+            shrink: T::from_f64(shrink),
+        }
+    }
+}
+
 /// One tensor in an optimiser's step.
 #[derive(Debug)]
 pub struct Parameter<'a, T> {
@@ -105,27 +129,11 @@ impl<T: Real> Adam<T> {
         }
         assert_eq!(parameters.len(), self.moments.len(), "Adam was given other tensors than before");
         self.steps += 1;
-        let AdamConfig { beta1, beta2, epsilon, decay, decay_kind } = self.config;
-        let t = self.steps as f64;
-        let (correction1, correction2) = (1.0 - beta1.powf(t), 1.0 - beta2.powf(t));
+        let (config, steps) = (self.config, self.steps);
         parameters.into_par_iter().zip(&mut self.moments).for_each(|(p, moments)| {
             assert_eq!(p.name, moments.name, "Adam was given other tensors than before");
             assert!(p.value.len() == p.gradient.len() && p.value.len() == moments.first.len(), "'{}' changed", p.name);
-            let (penalty, shrink) = match decay_kind {
-                Decay::Penalty => (decay, 1.0),
-                Decay::Decoupled => (0.0, 1.0 - p.rate * decay),
-            };
-            let constants = Constants {
-                keep1: T::from_f64(beta1),
-                new1: T::from_f64(1.0 - beta1),
-                keep2: T::from_f64(beta2),
-                new2: T::from_f64(1.0 - beta2),
-                rate: T::from_f64(p.rate / correction1),
-                root: T::from_f64(1.0 / correction2.sqrt()),
-                epsilon: T::from_f64(epsilon),
-                penalty: T::from_f64(penalty),
-                shrink: T::from_f64(shrink),
-            };
+            let constants = config.constants(steps, p.rate);
             let pieces = p.value.par_chunks_mut(CHUNK).zip(p.gradient.par_chunks(CHUNK));
             let means = moments.first.par_chunks_mut(CHUNK).zip(moments.second.par_chunks_mut(CHUNK));
             pieces.zip(means).for_each(|((value, gradient), (first, second))| {
@@ -135,17 +143,19 @@ impl<T: Real> Adam<T> {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Constants<T> {
-    keep1: T,
-    new1: T,
-    keep2: T,
-    new2: T,
-    rate: T,
-    root: T,
-    epsilon: T,
-    penalty: T,
-    shrink: T,
+/// The numbers of one step; see [`Adam::step`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Constants<T> {
+    pub keep1: T,
+    pub new1: T,
+    pub keep2: T,
+    pub new2: T,
+    pub rate: T,
+    pub root: T,
+    pub epsilon: T,
+    /// Weight decay: what of a number is added to its gradient, and what of it stays.
+    pub penalty: T,
+    pub shrink: T,
 }
 
 struct Update<'a, T> {
@@ -172,21 +182,22 @@ impl<T: Real> WithSimd for Update<'_, T> {
     }
 }
 
-/// Scales gradients so that the norm of all of them together is `limit` at most (Pascanu et al. 2013); the norm before.
-/// As in PyTorch, the factor is `limit / (norm + 1e-6)`.
-pub fn clip<T: Real>(gradients: &mut [&mut [T]], limit: f64) -> f64 {
-    let squares = |gradient: &&mut [T]| {
-        let chunks: Vec<f64> = gradient.par_chunks(CHUNK).map(|c| dot(c, c).to_f64()).collect();
-        chunks.iter().sum::<f64>()
-    };
-    let norm = gradients.iter().map(squares).sum::<f64>().sqrt();
-    let factor = limit / (norm + 1e-6);
-    if factor < 1.0 {
-        let factor = T::from_f64(factor);
-        let scale = |chunk: &mut [T]| chunk.iter_mut().for_each(|g| *g = *g * factor);
-        gradients.iter_mut().for_each(|gradient| gradient.par_chunks_mut(CHUNK).for_each(scale));
-    }
-    norm
+/// The sum of squares.
+pub fn squares<T: Real>(gradient: &[T]) -> f64 {
+    let chunks: Vec<f64> = gradient.par_chunks(CHUNK).map(|c| dot(c, c).to_f64()).collect();
+    chunks.iter().sum()
+}
+
+/// What gradients are to be multiplied by so that the norm of all of them together, whose squares sum up to `squares`, is
+/// `limit` at most (Pascanu et al. 2013). As in PyTorch, it is `limit / (norm + 1e-6)` where that is less than 1.
+pub fn clip(squares: f64, limit: f64) -> f64 {
+    (limit / (squares.sqrt() + 1e-6)).min(1.0)
+}
+
+/// Multiplies a gradient.
+pub(super) fn scale<T: Real>(gradient: &mut [T], factor: f64) {
+    let factor = T::from_f64(factor);
+    gradient.par_chunks_mut(CHUNK).for_each(|chunk| chunk.iter_mut().for_each(|g| *g = *g * factor));
 }
 
 /// Adds the rows of a batch to those of a table, e.g. the gradients of a batch's latents: batch row `i` to row
@@ -263,9 +274,9 @@ mod tests {
     #[test]
     fn clipping_and_means() {
         let (mut a, mut b) = ([3.0_f64, 0.0], [4.0_f64]);
-        assert_eq!(clip(&mut [&mut a, &mut b], 10.0), 5.0);
-        assert_eq!((a, b), ([3.0, 0.0], [4.0]));
-        clip(&mut [&mut a, &mut b], 1.0);
+        let all = squares(&a) + squares(&b);
+        assert_eq!((all, clip(all, 10.0)), (25.0, 1.0));
+        [&mut a[..], &mut b].into_iter().for_each(|g| scale(g, clip(all, 1.0)));
         assert!((a[0] - 0.6).abs() < 1e-6 && (b[0] - 0.8).abs() < 1e-6);
         let mut ema = Ema::new(0.75);
         for value in [1.0_f64, 5.0, 1.0] {

@@ -11,11 +11,15 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::config::{Config, OptimiserConfig, Sampling, StopConfig};
+use super::config::{Config, FamilyConfig, OptimiserConfig, Sampling, StopConfig};
+use super::optimiser::scale;
 use super::sampling::ErrorMap;
 use super::signals::{Samples, Signals};
-use super::{Adam, Ema, Moments, Parameter, clip, parameters, scatter_rows};
-use crate::cpu::{Gradients, Network};
+use super::{
+    Adam, Ema, InnerLoop, Learner, LearnerState, Moments, Observed, Parameter, Search, Wanted, clip, encode,
+    scatter_rows, squares,
+};
+use crate::engine::Engine;
 use crate::model::file::{self, RunState};
 use crate::model::{Batch, Family, Importance, LatentTable, Loss, Model, Supervised, normal};
 use crate::{Error, Result};
@@ -48,21 +52,22 @@ pub struct Step {
     pub seconds: f64,
 }
 
-/// A model in training on the CPU backend.
+/// A model in training on a device.
 #[derive(Debug)]
 pub struct Trainer {
     config: Config,
     seed: u64,
     signals: Signals,
-    /// All of the model but the weights and latents, which are `network`'s and `latents`.
-    template: Model,
-    network: Network<f32>,
+    engine: Engine,
+    /// All of the model but the weights and latents, which are `learner`'s and `latents`.
+    template: Arc<Model>,
+    learner: Learner,
+    /// The table: learned with the network or, in meta-learning, what the inner loop found last.
     latents: Vec<f32>,
-    adam: Adam<f32>,
-    ema: Option<Ema<f32>>,
+    latent_adam: Adam<f32>,
+    latent_ema: Option<Ema<f32>>,
     /// Gradients of the whole table.
     dlatents: Vec<f32>,
-    gradients: Gradients<f32>,
     samples: Samples,
     /// Of each picture, where errors decide what a step sees; else empty.
     errors: Vec<ErrorMap>,
@@ -117,7 +122,9 @@ pub(super) fn stream(seed: u64, purpose: u64, step: u64) -> ChaCha8Rng {
 /// Purposes of random numbers.
 const ORDER: u64 = 0;
 pub(super) const PIXELS: u64 = 1;
+/// Of a run, and of an encoding.
 const LATENT_START: u64 = 2;
+pub(super) const STEPS: u64 = 2;
 const FREQUENCIES: u64 = 3;
 
 impl Trainer {
@@ -125,7 +132,7 @@ impl Trainer {
     ///
     /// # Errors
     /// Where the settings make no sense, or do not fit the signals.
-    pub fn new(config: Config, signals: Signals, seed: u64) -> Result<Self> {
+    pub fn new(config: Config, signals: Signals, seed: u64, engine: &Engine) -> Result<Self> {
         config.validate()?;
         let channels = signals.channels();
         let count = signals.names().len();
@@ -149,7 +156,8 @@ impl Trainer {
                     seed,
                 };
                 let mut model = family.build(inr, |_| f.choice());
-                let values = normal(&mut stream(seed, LATENT_START, 0), count * f.latent_dim, f.latent_std);
+                let deviation = if f.inner_steps > 0 { 0.0 } else { f.latent_std };
+                let values = normal(&mut stream(seed, LATENT_START, 0), count * f.latent_dim, deviation);
                 model.latents = LatentTable::new(signals.names().to_vec(), values)?;
                 model
             }
@@ -157,22 +165,22 @@ impl Trainer {
         model.coordinates = config.network.coordinates();
         model.provenance = "trained by hypersine".into();
         model.training = Some(serde_json::to_value(&config).map_err(|e| Error::invalid(e.to_string()))?);
-        Ok(Self::with(config, signals, seed, model))
+        Self::with(config, signals, seed, model, engine)
     }
 
-    fn with(config: Config, signals: Signals, seed: u64, model: Model) -> Self {
-        let network = Network::new(&model);
-        let ema = config.optimiser.ema.map(Ema::new);
+    fn with(config: Config, signals: Signals, seed: u64, model: Model, engine: &Engine) -> Result<Self> {
         let errors = if config.batch.sampling == Sampling::Error { signals.error_maps() } else { Vec::new() };
-        Self {
+        let model = Arc::new(model);
+        let (adam, decay) = (config.optimiser.adam(), config.optimiser.ema);
+        Ok(Self {
             seed,
             signals,
-            gradients: Gradients::new(&network),
-            network,
+            engine: engine.clone(),
+            learner: Learner::new(engine, &model, adam, decay)?,
             latents: model.latents.values().to_vec(),
             template: model,
-            adam: Adam::new(config.optimiser.adam()),
-            ema,
+            latent_adam: Adam::new(adam),
+            latent_ema: decay.map(Ema::new),
             dlatents: Vec::new(),
             samples: Samples::default(),
             errors,
@@ -182,14 +190,14 @@ impl Trainer {
             started: Instant::now(),
             last: None,
             config,
-        }
+        })
     }
 
     /// The run whose checkpoint that is.
     ///
     /// # Errors
     /// Where the file is no checkpoint, or not of a run over these signals.
-    pub fn resume(path: &Path, signals: Signals) -> Result<Self> {
+    pub fn resume(path: &Path, signals: Signals, engine: &Engine) -> Result<Self> {
         let (model, run) = file::load_checkpoint(path)?;
         let document: RunDocument = serde_json::from_str(&run.document)
             .map_err(|e| Error::file(path, format!("the state of its run cannot be read ({e})")))?;
@@ -197,25 +205,29 @@ impl Trainer {
             return Err(Error::file(path, "the run was over other signals; name the same ones as when it began"));
         }
         let RunDocument { config, seed, step, seconds, recent, .. } = document;
-        let mut trainer = Self::with(config, signals, seed, model);
+        let mut trainer = Self::with(config, signals, seed, model, engine)?;
         (trainer.step, trainer.before, trainer.recent) = (step, seconds, recent);
-        trainer.adam.steps = step;
         let mut tensors: std::collections::HashMap<String, Vec<f32>> = run.tensors.into_iter().collect();
         let mut take = |name: String, len: usize| {
             let found = tensors.remove(&name).filter(|t| t.len() == len);
             found.ok_or_else(|| Error::file(path, format!("'{name}' is missing, or not as long as its tensor")))
         };
-        let mut average = Vec::new();
+        let mut state = LearnerState { moments: Vec::new(), means: Vec::new() };
         for (name, len) in trainer.lengths() {
             let (first, second) = (take(format!("run.first.{name}"), len)?, take(format!("run.second.{name}"), len)?);
-            if trainer.ema.is_some() {
-                average.push(take(format!("run.average.{name}"), len)?);
+            if trainer.latent_ema.is_some() && step > 0 {
+                state.means.push(take(format!("run.average.{name}"), len)?);
             }
-            trainer.adam.moments.push(Moments { name, first, second });
+            state.moments.push(Moments { name, first, second });
         }
-        if let Some(ema) = &mut trainer.ema {
-            ema.means = average;
+        if trainer.learned_latents() > 0 {
+            (trainer.latent_adam.steps, trainer.latent_adam.moments) =
+                (step, state.moments.pop().into_iter().collect());
+            if let Some(ema) = &mut trainer.latent_ema {
+                ema.means = state.means.pop().into_iter().collect();
+            }
         }
+        trainer.learner.restore(step, state);
         for (i, map) in trainer.errors.iter_mut().enumerate() {
             map.errors = take(format!("run.errors.{i}"), map.errors.len())?;
         }
@@ -241,17 +253,22 @@ impl Trainer {
             names: self.signals.names().to_vec(),
         };
         let document = serde_json::to_string(&document).map_err(|e| Error::invalid(e.to_string()))?;
-        let mut tensors = Vec::new();
-        for moments in &self.adam.moments {
-            tensors.push((format!("run.first.{}", moments.name), moments.first.clone()));
-            tensors.push((format!("run.second.{}", moments.name), moments.second.clone()));
+        let mut state = self.learner.state()?;
+        if self.learned_latents() > 0 {
+            let zeros = vec![0.0; self.latents.len()];
+            let none = || Moments { name: LATENTS.into(), first: zeros.clone(), second: zeros };
+            state.moments.push(self.latent_adam.moments.first().cloned().unwrap_or_else(none));
+            state.means.extend(self.latent_ema.iter().flat_map(|e| e.means.clone()));
         }
-        let means = self.ema.iter().flat_map(|e| &e.means);
-        tensors.extend(
-            self.adam.moments.iter().zip(means).map(|(m, mean)| (format!("run.average.{}", m.name), mean.clone())),
-        );
+        let mut tensors = Vec::new();
+        let mut means = state.means.into_iter();
+        for Moments { name, first, second } in state.moments {
+            tensors.extend(means.next().map(|mean| (format!("run.average.{name}"), mean)));
+            tensors.push((format!("run.first.{name}"), first));
+            tensors.push((format!("run.second.{name}"), second));
+        }
         tensors.extend(self.errors.iter().enumerate().map(|(i, map)| (format!("run.errors.{i}"), map.errors.clone())));
-        file::save_checkpoint(&self.snapshot(), &RunState { document, tensors }, path)
+        file::save_checkpoint(&self.snapshot()?, &RunState { document, tensors }, path)
     }
 
     /// One step: a batch of latents, some of their pixels, gradients, an update.
@@ -270,6 +287,15 @@ impl Trainer {
         let measured: Vec<AtomicU32> = self.samples.weights.iter().map(|_| AtomicU32::default()).collect();
         let importance = Importance { weights: &self.samples.weights, errors: &measured };
         let dim = self.template.latent_dim();
+        if let Some(inner) = self.inner() {
+            // First order: the network's gradient is then taken at the latents found, as if they had been given. It sees
+            // the same pixels, as in functa; others made no difference to what is found for unseen pictures.
+            let z = inner.adapt(&mut self.learner, chosen.len(), dim, &self.samples)?;
+            chosen
+                .iter()
+                .zip(z.chunks_exact(dim))
+                .for_each(|(&i, z)| self.latents[i * dim..][..dim].copy_from_slice(z));
+        }
         let z: Vec<f32> = chosen.iter().flat_map(|&i| &self.latents[i * dim..(i + 1) * dim]).copied().collect();
         let loss = self.config.loss.loss();
         let objective = Supervised {
@@ -281,7 +307,7 @@ impl Trainer {
             importance: (!measured.is_empty()).then_some(importance),
         };
         let batch = Batch { count: chosen.len(), latents: &z, coordinates: &self.samples.coordinates };
-        let losses = self.network.backward(batch, &objective, &mut self.gradients);
+        let losses = self.learner.backward(batch, &objective, Wanted::All)?;
         let mean_loss = self.judge(losses.outputs)?;
         let seen = self.samples.pixels.chunks(points.max(1)).zip(measured.chunks(points.max(1)));
         for (&i, (pixels, errors)) in chosen.iter().zip(seen) {
@@ -289,7 +315,7 @@ impl Trainer {
         }
 
         let factor = self.config.optimiser.course().factor(self.step, self.config.stop.steps);
-        self.update(&chosen, factor);
+        self.update(&chosen, factor)?;
         self.step += 1;
         let psnr = |mse: f64| (loss == Loss::Mse).then(|| self.psnr(mse));
         let step = Step {
@@ -327,75 +353,100 @@ impl Trainer {
             return Ok(mean);
         }
         let OptimiserConfig { lr, latent_lr, .. } = self.config.optimiser;
+        let (flag, latent_lr) = self.inner().map_or(("latent", latent_lr), |inner| ("inner", inner.lr));
         Err(Error::invalid(format!(
-            "the loss diverged at step {}: {loss:.3e}, where its mean had been {:.3e}; begin again with a smaller --lr than {lr} (or --latent-lr than {latent_lr}), a --warm-up, or --clip 1",
+            "the loss diverged at step {}: {loss:.3e}, where its mean had been {:.3e}; begin again with a smaller --lr than {lr} (or --{flag}-lr than {latent_lr}), a --warm-up, or --clip 1",
             self.step + 1,
             self.recent.best
         )))
     }
 
-    fn update(&mut self, chosen: &[usize], factor: f64) {
-        let dim = self.template.latent_dim();
+    fn update(&mut self, chosen: &[usize], factor: f64) -> Result<()> {
+        let learned = self.learned_latents();
         self.dlatents.clear();
-        self.dlatents.resize(self.latents.len(), 0.0);
-        scatter_rows(&self.gradients.latents, chosen, dim, &mut self.dlatents);
-        if let Some(limit) = self.config.optimiser.clip {
-            let mut all: Vec<&mut [f32]> =
-                self.gradients.hypernetwork.tensors_mut().into_iter().map(|(_, gradient)| gradient).collect();
-            all.push(&mut self.dlatents);
-            clip(&mut all, limit);
+        self.dlatents.resize(learned, 0.0);
+        if learned > 0 {
+            scatter_rows(self.learner.latent_gradients(), chosen, self.template.latent_dim(), &mut self.dlatents);
         }
-        let OptimiserConfig { lr, latent_lr, .. } = self.config.optimiser;
-        let gradients = &mut self.gradients.hypernetwork;
-        let mut parameters = parameters(self.network.hypernetwork_mut(), gradients, lr * factor);
-        if dim > 0 {
-            let (value, gradient) = (&mut self.latents[..], &self.dlatents[..]);
-            parameters.push(Parameter { name: LATENTS.into(), value, gradient, rate: latent_lr * factor });
-        }
-        self.adam.step(parameters);
-        if let Some(ema) = &mut self.ema {
-            let mut values: Vec<&[f32]> =
-                self.network.hypernetwork_mut().tensors_mut().into_iter().map(|(_, v)| &*v).collect();
-            if dim > 0 {
-                values.push(&self.latents);
+        let OptimiserConfig { lr, latent_lr, clip: limit, .. } = self.config.optimiser;
+        let clipped = match limit {
+            Some(limit) => clip(self.learner.gradient_squares()? + squares(&self.dlatents), limit),
+            None => 1.0,
+        };
+        self.learner.step(lr * factor, clipped)?;
+        if learned > 0 {
+            if clipped < 1.0 {
+                scale(&mut self.dlatents, clipped);
             }
-            ema.update(&values);
+            let (value, gradient) = (&mut self.latents[..], &self.dlatents[..]);
+            self.latent_adam.step(vec![Parameter { name: LATENTS.into(), value, gradient, rate: latent_lr * factor }]);
+            if let Some(ema) = &mut self.latent_ema {
+                ema.update(&[&self.latents]);
+            }
         }
+        Ok(())
     }
 
-    /// What is learned, by name, and how many numbers each has.
-    fn lengths(&mut self) -> Vec<(String, usize)> {
-        let mut all: Vec<(String, usize)> =
-            self.network.hypernetwork_mut().tensors_mut().into_iter().map(|(n, v)| (n, v.len())).collect();
-        if !self.latents.is_empty() {
+    /// What is learned, by name, and how many numbers each has; the latents come last.
+    fn lengths(&self) -> Vec<(String, usize)> {
+        let mut shapes = (*self.template.hypernetwork).clone();
+        let mut all: Vec<(String, usize)> = shapes.tensors_mut().into_iter().map(|(n, v)| (n, v.len())).collect();
+        if self.learned_latents() > 0 {
             all.push((LATENTS.into(), self.latents.len()));
         }
         all
     }
 
-    /// The model with the parameters as they are.
-    fn snapshot(&self) -> Model {
-        let latents = LatentTable::new(self.template.latents.names().to_vec(), self.latents.clone());
-        Model {
-            hypernetwork: Arc::clone(self.network.hypernetwork()),
-            latents: latents.unwrap_or_default(),
-            ..self.template.clone()
-        }
+    /// The inner loop that finds the latents in meta-learning.
+    fn inner(&self) -> Option<InnerLoop> {
+        self.config.family.as_ref().and_then(FamilyConfig::inner)
     }
 
-    /// The model as it would be written now: with the parameters' running means, if there are any.
+    /// Numbers of the latent table that are learned with the network: all of them or none.
+    fn learned_latents(&self) -> usize {
+        if self.inner().is_some() { 0 } else { self.latents.len() }
+    }
+
+    /// The model with the parameters as they are.
+    fn snapshot(&self) -> Result<Model> {
+        let latents = LatentTable::new(self.template.latents.names().to_vec(), self.latents.clone());
+        Ok(Model {
+            hypernetwork: self.learner.hypernetwork()?,
+            latents: latents.unwrap_or_default(),
+            ..(*self.template).clone()
+        })
+    }
+
+    /// The model as it is to be written: [`Self::so_far`], in meta-learning with the latents that `encode` finds for its
+    /// pictures.
     ///
     /// # Errors
     /// Where it is not valid.
     pub fn model(&self) -> Result<Model> {
-        let mut model = self.snapshot();
-        if let Some(ema) = self.ema.as_ref().filter(|e| !e.means.is_empty()) {
+        let mut model = self.so_far()?;
+        if let Some(inner) = self.inner() {
+            let (search, found) = (Search::Inner(inner), Arc::new(model.clone()));
+            let z = encode(&self.engine, &found, &self.signals, &Observed::All, &search, self.seed, || ())?;
+            model.latents = LatentTable::new(model.latents.names().to_vec(), z)?;
+        }
+        Ok(model)
+    }
+
+    /// The model in the midst of its run: with the parameters' running means, if there are any; in meta-learning with the
+    /// latents of the last step that saw their pictures.
+    ///
+    /// # Errors
+    /// Where it is not valid.
+    pub fn so_far(&self) -> Result<Model> {
+        let mut model = self.snapshot()?;
+        let means = if self.latent_ema.is_some() { self.learner.state()?.means } else { Vec::new() };
+        if !means.is_empty() {
             let hypernetwork = Arc::make_mut(&mut model.hypernetwork);
-            for ((_, value), mean) in hypernetwork.tensors_mut().into_iter().zip(&ema.means) {
+            for ((_, value), mean) in hypernetwork.tensors_mut().into_iter().zip(&means) {
                 value.copy_from_slice(mean);
             }
-            if let (false, Some(latents)) = (self.latents.is_empty(), ema.means.last()) {
-                model.latents = LatentTable::new(model.latents.names().to_vec(), latents.clone())?;
+            if let (true, Some(ema)) = (self.learned_latents() > 0, &self.latent_ema) {
+                model.latents = LatentTable::new(model.latents.names().to_vec(), ema.means.concat())?;
             }
         }
         model.validate()?;
@@ -436,6 +487,11 @@ impl Trainer {
     /// The last step of this process.
     pub fn last(&self) -> Option<&Step> {
         self.last.as_ref()
+    }
+
+    /// The device.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// The settings.

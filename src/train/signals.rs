@@ -149,11 +149,9 @@ impl Signals {
         self.grids.iter().map(|grid| ErrorMap::new(grid.points())).collect()
     }
 
-    /// The pixels `chosen` of one picture.
-    pub fn pixels(&self, latent: usize, chosen: &[usize]) -> Samples {
-        let mut out = Samples::default();
-        chosen.iter().for_each(|&p| self.push(latent, p, &mut out));
-        out
+    /// Appends the pixels `chosen` of one picture.
+    pub fn pixels(&self, latent: usize, chosen: &[usize], out: &mut Samples) {
+        chosen.iter().for_each(|&p| self.push(latent, p, out));
     }
 
     fn push(&self, latent: usize, pixel: usize, out: &mut Samples) {

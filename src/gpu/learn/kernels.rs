@@ -20,8 +20,9 @@ pub(in crate::gpu) fn kernels(inr: &Inr, plan: &Plan, (latents, points): (usize,
         ("backward", link("backward.wgsl", &BackwardSpec::new(inr, plan, rows.tape, tile))),
         ("weight gradient", link("weight-gradient.wgsl", &PieceSpec::new(&inr.layers(), rows.tape))),
     ];
-    for loss in ["mse", "l1", "bce-logits"] {
-        list.push(("loss", link("loss.wgsl", &LossSpec::new(inr.outputs, loss, rows.tape.sum_rows))));
+    for (loss, importance) in [("mse", false), ("l1", true), ("bce-logits", false)] {
+        let spec = LossSpec::new(inr.outputs, loss, importance, rows.tape.sum_rows);
+        list.push(("loss", link("loss.wgsl", &spec)));
     }
     for penalised in [false, true] {
         list.push(("theta gradient", link("theta-gradient.wgsl", &ThetaGradientSpec::new(plan, penalised))));

@@ -14,6 +14,7 @@ mod points;
 mod script;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytemuck::{Pod, Zeroable};
 use serde::Serialize;
@@ -71,7 +72,8 @@ pub struct AdamStep {
     pub clip: f32,
     /// What is new in a running mean of the numbers.
     pub fresh: f32,
-    first: u32,
+    /// The first vec4 of a buffer that is learned: the learner's own business.
+    pub first: u32,
 }
 
 /// What is minimised, as the kernels take it.
@@ -82,6 +84,8 @@ struct Objective {
     scale: f32,
     /// Of theta's squares.
     theta_penalty: f32,
+    /// Whether points have weights.
+    importance: bool,
 }
 
 /// A model in training on a GPU.
@@ -114,6 +118,8 @@ struct Room {
     /// Of the whole batch: `[latents][points][inputs]` and `[latents][points][outputs]`.
     coordinates: Buffer,
     targets: Buffer,
+    /// Weights and errors, `[latents][points]`, where points have weights.
+    importance: Option<[Buffer; 2]>,
     latents: Buffer,
     features: Buffer,
     mapped: Buffer,
@@ -225,6 +231,7 @@ impl Learner {
                 loss: objective.loss.name(),
                 scale: (1.0 / objective.targets.len() as f64) as f32,
                 theta_penalty: (objective.penalties.theta / (count * theta_len) as f64) as f32,
+                importance: objective.importance.is_some(),
             },
         };
         if self.plan.as_ref().is_none_or(|p| p.shape != shape) {
@@ -377,6 +384,10 @@ impl Plan {
             row_gradient_stride,
             coordinates: new("coordinates", latents * points * inr.inputs)?,
             targets: new("targets", latents * points * inr.outputs)?,
+            importance: match objective.importance {
+                true => Some([new("weights of points", latents * points)?, new("errors of points", latents * points)?]),
+                false => None,
+            },
             latents: new("latents of a block", per_block(layout.latent_stride))?,
             features: new("features", per_block(layout.row_stride))?,
             mapped: new("features before activation", per_block(layout.row_stride))?,
@@ -475,10 +486,14 @@ impl Plan {
             script.submit();
         }
         let read = latents * row_gradient_stride as usize;
-        let staging = ctx.staging(((figures + read) * 4) as u64)?;
+        let errors = if objective.importance { latents * points } else { 0 };
+        let staging = ctx.staging(((figures + read + errors) * 4) as u64)?;
         script.copy((&room.figures, 0), (&staging, 0), figures);
         script.copy((&all_gradients, 0), (&staging, figures), read);
         script.hold(all_gradients);
+        if let Some([_, from]) = &room.importance {
+            script.copy((from, 0), (&staging, figures + read), errors);
+        }
         Ok(Self {
             shape,
             script,
@@ -499,6 +514,9 @@ impl Plan {
         write(&self.room.coordinates, batch.coordinates);
         write(&self.room.targets, objective.targets);
         write(&self.latents, batch.latents);
+        if let (Some([weights, _]), Some(importance)) = (&self.room.importance, objective.importance) {
+            write(weights, importance.weights);
+        }
         if let Some(features) = &self.features {
             write(features, &field.layout.identity_rows(batch.latents, dim));
         }
@@ -506,11 +524,18 @@ impl Plan {
         ctx.check()?;
         let stride = self.room.row_gradient_stride as usize;
         let figures = self.loss_parts + self.penalty_parts;
-        let numbers = figures + self.shape.latents * stride;
+        let rows = self.shape.latents * stride;
+        let errors = objective.importance.map_or(&[][..], |i| i.errors);
+        let numbers =
+            figures + rows + if self.shape.objective.importance { self.shape.latents * self.shape.points } else { 0 };
         ctx.map(&self.staging, numbers as u64 * 4, |view| {
             let numbers: &[f32] = bytemuck::cast_slice(view);
             let sum = |part: &[f32]| part.iter().map(|&v| f64::from(v)).sum::<f64>();
-            let (figures, rows) = numbers.split_at(figures);
+            let (figures, others) = numbers.split_at(figures);
+            let (rows, measured) = others.split_at(rows);
+            for (place, error) in errors.iter().zip(measured) {
+                place.store(error.to_bits(), Ordering::Relaxed);
+            }
             if dim > 0 {
                 let first = field.layout.row_stride as usize;
                 for (row, dz) in rows.chunks_exact(stride).zip(dz.chunks_exact_mut(dim)) {

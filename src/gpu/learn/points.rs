@@ -182,12 +182,13 @@ impl PieceSpec {
 pub(super) struct LossSpec {
     outputs: usize,
     loss: &'static str,
+    importance: bool,
     sum_rows: u32,
 }
 
 impl LossSpec {
-    pub(super) fn new(outputs: usize, loss: &'static str, sum_rows: u32) -> Self {
-        Self { outputs, loss, sum_rows }
+    pub(super) fn new(outputs: usize, loss: &'static str, importance: bool, sum_rows: u32) -> Self {
+        Self { outputs, loss, importance, sum_rows }
     }
 }
 
@@ -332,7 +333,7 @@ pub(super) fn write(
     script.hold(uniform);
 
     // Loss.
-    let spec = LossSpec::new(inr.outputs, objective.loss, rows.tape.sum_rows);
+    let spec = LossSpec::new(inr.outputs, objective.loss, room.importance.is_some(), rows.tape.sum_rows);
     let words = [
         job.points,
         quads,
@@ -344,7 +345,10 @@ pub(super) fn write(
         objective.scale.to_bits(),
     ];
     let uniform = ctx.uniform("loss", &[words])?;
-    let bound = [(0, &uniform), (1, &room.outputs), (2, &room.targets), (3, &room.figures), (8, &room.sums)];
+    let mut bound = vec![(0, &uniform), (1, &room.outputs), (2, &room.targets), (3, &room.figures), (8, &room.sums)];
+    if let Some([weights, errors]) = &room.importance {
+        bound.extend([(4, weights), (5, errors)]);
+    }
     script.kernel(ctx, "loss.wgsl", &spec, &bound, [quads.div_ceil(64), latents, 1])?;
     script.hold(uniform);
 

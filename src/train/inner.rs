@@ -1,0 +1,58 @@
+//! The inner loop of meta-learning: a few plain gradient steps that take latents from a common start to their signals.
+
+use serde::{Deserialize, Serialize};
+
+use super::signals::Samples;
+use super::{Config, Learner, Wanted};
+use crate::Result;
+use crate::model::{Batch, Importance, Loss, Model, Penalties, Supervised};
+
+/// How latents are adapted: as CAVIA adapts a context (Zintgraf et al. 2019) and functa a modulation (Dupont et al. 2022).
+///
+/// They start from the origin: a learned start would add nothing, since all that reads a latent is an affine map whose
+/// bias is learned. Neither momentum nor prior: where so few steps lead is what the network is trained for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InnerLoop {
+    /// Gradient steps.
+    pub steps: u64,
+    /// The step size, against the mean of a latent's own squared errors: as large in a batch of any size.
+    pub lr: f64,
+}
+
+impl InnerLoop {
+    /// The one that a model was trained with; None: it was not meta-learned.
+    pub fn of(model: &Model) -> Option<Self> {
+        let config: Config = serde_json::from_value(model.training.clone()?).ok()?;
+        config.family?.inner()
+    }
+
+    /// The latents `[count][latent_dim]` of as many signals, of which `samples` are known.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    ///
+    /// # Panics
+    /// Where the samples are not as many for every latent.
+    pub fn adapt(self, learner: &mut Learner, count: usize, dim: usize, samples: &Samples) -> Result<Vec<f32>> {
+        let points = samples.coordinates.len() / 2;
+        let importance = Importance { weights: &samples.weights, errors: &[] };
+        let objective = Supervised {
+            loss: Loss::Mse,
+            targets: &samples.values,
+            latents: count,
+            outputs: samples.values.len() / points.max(1),
+            penalties: Penalties::default(),
+            importance: (!samples.weights.is_empty()).then_some(importance),
+        };
+        let mut z = vec![0.0; count * dim];
+        // The objective is a mean over all latents; so many times its gradient is that of a latent's own mean.
+        #[expect(clippy::cast_possible_truncation, reason = "latents are f32")]
+        let rate = (self.lr * count as f64) as f32;
+        for _ in 0..self.steps {
+            let batch = Batch { count, latents: &z, coordinates: &samples.coordinates };
+            learner.backward(batch, &objective, Wanted::Latents)?;
+            z.iter_mut().zip(learner.latent_gradients()).for_each(|(z, g)| *z -= rate * g);
+        }
+        Ok(z)
+    }
+}
