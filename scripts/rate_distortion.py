@@ -29,37 +29,39 @@ from PIL import Image, features
 
 # Rows in the order in which they are trained; settings are `hypersine train`'s flags.
 BASE = {"head": "linear", "width": 64, "latent-dim": 64, "trunk-layers": 1, "features": 64}
+NO_TRUNK = {"trunk-layers": 0}
+# Demodulation makes rows of norm 1, SIREN's are smaller by about omega: at omega 30 such an INR starts as noise.
+DEMODULATED = {"head": "low-rank", "omega": 1.5, "first-omega": 12}
 ROWS = {
     "linear": {},
     "linear-shared": {"shared-trunk": True},
-    "low-rank-2": {"head": "low-rank", "rank": 2},
-    "low-rank-4": {"head": "low-rank", "rank": 4},
-    "low-rank-8": {"head": "low-rank", "rank": 8},
-    "shift": {"head": "shift", "trunk-layers": 0},
-    "film": {"head": "film", "trunk-layers": 0},
-    "shift-z256": {"head": "shift", "trunk-layers": 0, "latent-dim": 256},
-    "film-z256": {"head": "film", "trunk-layers": 0, "latent-dim": 256},
+    "tanh-4": {"head": "low-rank-tanh", "rank": 4},
+    "film": {"head": "film"} | NO_TRUNK,
+    "shift": {"head": "shift"} | NO_TRUNK,
+    "tanh-8": {"head": "low-rank-tanh", "rank": 8},
+    "film-z256": {"head": "film", "latent-dim": 256} | NO_TRUNK,
+    "shift-z256": {"head": "shift", "latent-dim": 256} | NO_TRUNK,
     "linear-w32": {"width": 32},
     "linear-f32": {"features": 32},
     "linear-z16": {"latent-dim": 16},
+    "low-rank-4": DEMODULATED | {"rank": 4},
+    "tanh-2": {"head": "low-rank-tanh", "rank": 2},
     "linear-z256": {"latent-dim": 256},
-    "linear-t0": {"trunk-layers": 0},
-    "linear-w32-z256": {"width": 32, "latent-dim": 256},
-    "film-trunk": {"head": "film", "shared-trunk": True},
-    "low-rank-4-shared": {"head": "low-rank", "rank": 4, "shared-trunk": True},
-    "film-w128-z256": {"head": "film", "trunk-layers": 0, "width": 128, "latent-dim": 256},
-    "low-rank-4-w128": {"head": "low-rank", "rank": 4, "width": 128},
+    "linear-t0": NO_TRUNK,
     "linear-t2": {"trunk-layers": 2},
-    "linear-shared-t2": {"shared-trunk": True, "trunk-layers": 2},
+    "film-w128-z256": {"head": "film", "width": 128, "latent-dim": 256} | NO_TRUNK,
+    "film-trunk": {"head": "film", "shared-trunk": True},
+    "low-rank-8": DEMODULATED | {"rank": 8},
     "linear-w32-f128": {"width": 32, "features": 128},
+    "film-w32": {"head": "film", "width": 32} | NO_TRUNK,
+    "tanh-4-w128": {"head": "low-rank-tanh", "rank": 4, "width": 128},
+    "linear-w32-z256": {"width": 32, "latent-dim": 256},
+    "film-z16": {"head": "film", "latent-dim": 16} | NO_TRUNK,
+    "shift-z16": {"head": "shift", "latent-dim": 16} | NO_TRUNK,
     "linear-w32-z16": {"width": 32, "latent-dim": 16},
-    "low-rank-tanh-4": {"head": "low-rank-tanh", "rank": 4},
-    "low-rank-4-z256": {"head": "low-rank", "rank": 4, "latent-dim": 256},
-    "low-rank-4-w32": {"head": "low-rank", "rank": 4, "width": 32},
-    "shift-w128-z256": {"head": "shift", "trunk-layers": 0, "width": 128, "latent-dim": 256},
-    "film-w32": {"head": "film", "trunk-layers": 0, "width": 32},
-    "film-z16": {"head": "film", "trunk-layers": 0, "latent-dim": 16},
-    "shift-z16": {"head": "shift", "trunk-layers": 0, "latent-dim": 16},
+    "linear-shared-t2": {"shared-trunk": True, "trunk-layers": 2},
+    "shift-w128-z256": {"head": "shift", "width": 128, "latent-dim": 256} | NO_TRUNK,
+    "low-rank-4-omega-30": {"head": "low-rank", "rank": 4},
 }
 QUALITIES = [*range(0, 90, 3), *range(90, 101)]
 
@@ -171,6 +173,8 @@ def trained(args, name):
                "--seed", str(args.seed)]
     for key, value in settings.items():
         command += [f"--{key}"] if value is True else [f"--{key}", str(value)]
+    # A checkpoint is what a run left that was broken off; --resume keeps its settings.
+    command += ["--resume"] if file.with_suffix(".checkpoint.safetensors").exists() else []
     start = time.monotonic()
     subprocess.run(command, check=True)
     return {"settings": settings, "seconds": round(time.monotonic() - start, 1), **sizes(file), **evaluated(args, file)}
@@ -184,6 +188,8 @@ def save(path, results):
 
 def heads(settings):
     kind = settings["head"] + (f", rank {settings['rank']}" if "rank" in settings else "")
+    if "omega" in settings:
+        kind += f", omega {settings['first-omega']} and {settings['omega']}"
     layers = settings["trunk-layers"]
     trunk = "none" if layers == 0 else f"{layers} x {settings['features']}, " + (
         "shared" if settings.get("shared-trunk") else "per tensor")
