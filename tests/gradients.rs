@@ -286,11 +286,15 @@ fn gpu_error(engine: &Engine, model: &Arc<Model>, count: usize, points: usize, r
     let dim = model.latent_dim();
     let z = &model.latents.values()[..count * dim];
     let coordinates: Vec<f32> = (0..count * points * model.inr.inputs).map(|_| rng.random_range(-1.0..1.0)).collect();
-    let targets: Vec<f32> = (0..count * points * model.inr.outputs).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let loss = [Loss::Mse, Loss::L1, Loss::BceLogits][rng.random_range(0..3)];
+    // L1's slope jumps where an output meets its target: far targets keep rounding from deciding on which side it is.
+    let reach = if loss == Loss::L1 { 1e3 } else { 1.0 };
+    let target = |_| reach * rng.random_range(-1.0..1.0_f32);
+    let targets: Vec<f32> = (0..count * points * model.inr.outputs).map(target).collect();
     let weights: Vec<f32> = (0..count * points).map(|_| rng.random_range(0.2..2.0)).collect();
     let measured = [(); 2].map(|()| weights.iter().map(|_| AtomicU32::default()).collect::<Vec<_>>());
     let objective = Supervised {
-        loss: [Loss::Mse, Loss::L1, Loss::BceLogits][rng.random_range(0..3)],
+        loss,
         targets: &targets,
         latents: count,
         outputs: model.inr.outputs,
@@ -353,7 +357,7 @@ fn gpus_equal_the_f64_twin() {
     for engine in gpu_engines() {
         let mut rng = ChaCha8Rng::seed_from_u64(5);
         let (mut worst, mut loss) = (0.0_f64, 0.0_f64);
-        for i in 0..54 {
+        for i in 0..18 {
             let (model, latents) = random_model(&mut rng, ACTIVATIONS[i % ACTIVATIONS.len()]);
             let points = [1, 65, 130, 257, 700][rng.random_range(0..5)];
             let (w, l) = gpu_error(&engine, &model, latents, points, &mut rng);

@@ -22,7 +22,7 @@ use super::{Global, open_model};
 /// `render --latent FILE.npy` then shows what the model makes of them: with --mask or --points, it completes them.
 #[derive(Args)]
 pub(super) struct Encode {
-    /// Model file, or @emoji
+    /// Model file, @emoji or @faces
     model: String,
     /// Pictures, or folders of pictures
     #[arg(required = true)]

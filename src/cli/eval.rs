@@ -17,7 +17,7 @@ use super::{Global, open_model};
 /// and not quantised; transparent pictures are laid on white where the model has no alpha.
 #[derive(Args)]
 pub(super) struct Eval {
-    /// Model file, or @emoji
+    /// Model file, @emoji or @faces
     model: String,
     /// A picture, or a folder of pictures
     signals: PathBuf,

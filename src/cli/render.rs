@@ -20,7 +20,7 @@ use super::{Global, open_model};
 /// EXR is 32-bit float in linear light.
 #[derive(Args)]
 pub(super) struct Render {
-    /// Model file, or @emoji
+    /// Model file, @emoji or @faces
     model: String,
     #[command(flatten)]
     latent: LatentArgs,

@@ -16,7 +16,7 @@ use super::{Global, open_model};
 /// The picture is evaluated at the window's own resolution while you pan, zoom and mix.
 #[derive(Args)]
 pub(super) struct View {
-    /// Model file, or @emoji
+    /// Model file, @emoji or @faces
     #[arg(default_value = BUILTIN)]
     model: String,
     /// The latent to start with: its name or index

@@ -4,7 +4,10 @@ use super::{Model, file};
 use crate::{Error, Result};
 
 /// Name and file of every built-in model. On the command line they are written with an `@`.
-const MODELS: &[(&str, &[u8])] = &[("emoji", include_bytes!("../../assets/emoji.safetensors"))];
+const MODELS: &[(&str, &[u8])] = &[
+    ("emoji", include_bytes!("../../assets/emoji.safetensors")),
+    ("faces", include_bytes!("../../assets/faces.safetensors")),
+];
 
 /// The built-in model of that name (without the `@`).
 ///
