@@ -286,17 +286,14 @@ impl Trainer {
         }
         let measured: Vec<AtomicU32> = self.samples.weights.iter().map(|_| AtomicU32::default()).collect();
         let importance = Importance { weights: &self.samples.weights, errors: &measured };
-        let dim = self.template.latent_dim();
-        if let Some(inner) = self.inner() {
+        let (dim, inner) = (self.template.latent_dim(), self.inner());
+        let row = |i: usize| i * dim..(i + 1) * dim;
+        let z: Vec<f32> = match inner {
+            None => chosen.iter().flat_map(|&i| &self.latents[row(i)]).copied().collect(),
             // First order: the network's gradient is then taken at the latents found, as if they had been given. It sees
-            // the same pixels, as in functa; others made no difference to what is found for unseen pictures.
-            let z = inner.adapt(&mut self.learner, chosen.len(), dim, &self.samples)?;
-            chosen
-                .iter()
-                .zip(z.chunks_exact(dim))
-                .for_each(|(&i, z)| self.latents[i * dim..][..dim].copy_from_slice(z));
-        }
-        let z: Vec<f32> = chosen.iter().flat_map(|&i| &self.latents[i * dim..(i + 1) * dim]).copied().collect();
+            // the same pixels, as in functa; fresh ones made no difference to what is found for unseen pictures.
+            Some(inner) => inner.adapt(&mut self.learner, chosen.len(), dim, &self.samples)?,
+        };
         let loss = self.config.loss.loss();
         let objective = Supervised {
             loss,
@@ -312,6 +309,9 @@ impl Trainer {
         let seen = self.samples.pixels.chunks(points.max(1)).zip(measured.chunks(points.max(1)));
         for (&i, (pixels, errors)) in chosen.iter().zip(seen) {
             self.errors[i].update(pixels, errors);
+        }
+        if inner.is_some() {
+            chosen.iter().zip(z.chunks_exact(dim)).for_each(|(&i, z)| self.latents[row(i)].copy_from_slice(z));
         }
 
         let factor = self.config.optimiser.course().factor(self.step, self.config.stop.steps);
