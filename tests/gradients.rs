@@ -367,3 +367,21 @@ fn gpus_equal_the_f64_twin() {
         assert!(loss < 1e-5);
     }
 }
+
+/// More than the device takes at a time: of points, and of latents.
+#[test]
+fn blocks_and_chunks_add_up() {
+    for engine in gpu_engines() {
+        let mut rng = ChaCha8Rng::seed_from_u64(6);
+        let single = Arc::new(Model::random_siren(Inr::siren(2, 512, 1, 1, 30.0), 1));
+        let family = Family { latent_dim: 3, features: 4, latents: 200, latent_std: 1.0, ..Family::default() };
+        let modulation = Some((Place::BeforeOmega, true, true));
+        let family =
+            family.build(Inr::siren(2, 301, 2, 1, 30.0), |_| HeadChoice { weight: WeightChoice::Linear, modulation });
+        for (model, latents, points) in [(single, 1, 40_000), (Arc::new(family), 200, 3)] {
+            let (error, _) = gpu_error(&engine, &model, latents, points, &mut rng);
+            let what = format!("{}, {latents} latents, {points} points", model.inr);
+            println!("{what} on {}: relative L2 {error:.1e}", engine.describe());
+        }
+    }
+}

@@ -288,7 +288,7 @@ impl Context {
         let binding = kind.contains(wgpu::BufferUsages::STORAGE) && size > limits.max_storage_buffer_binding_size;
         if binding || size > limits.max_buffer_size {
             return Err(GpuError::Limit(format!(
-                "{label} needs {} MiB in one piece, this adapter allows {} MiB; render smaller or fewer pictures at a time, or use --device cpu",
+                "{label} needs {} MiB in one piece, this adapter allows {} MiB; take smaller or fewer pictures at a time, or use --device cpu",
                 size >> 20,
                 self.largest_binding() >> 20
             ))

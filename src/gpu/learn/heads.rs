@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytemuck::{Pod, Zeroable};
 use serde::Serialize;
 
-use super::Room;
+use super::plan::Room;
 use super::script::Script;
 use crate::Result;
 use crate::gpu::arena::index;

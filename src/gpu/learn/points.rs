@@ -3,8 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 use serde::Serialize;
 
+use super::plan::{Objective, Room};
 use super::script::Script;
-use super::{Objective, Room};
 use crate::Result;
 use crate::gpu::arena::index;
 use crate::gpu::evaluate::{EvaluateSpec, Job, TapeSpec};
