@@ -52,4 +52,6 @@ else
     echo "HYPERSINE_DATA is not set: the acceptance tests on real data are left out"
 fi
 cargo test --release --no-run
+# Gradients first, as a step of their own: without them nothing that learns means anything. (`cargo test` leaves them out.)
+cargo test --release --test gradients -- --nocapture
 cargo test --release --no-fail-fast -- --nocapture "${ignored[@]}"
