@@ -23,7 +23,7 @@ struct Job {
 // [latents][points][outputs], and [latents][samples][outputs].
 @group(0) @binding(1) var<storage, read> outputs: array<f32>;
 @group(0) @binding(2) var<storage, read> targets: array<f32>;
-@group(0) @binding(3) var<storage, read_write> parts: array<f32>;
+@group(0) @binding(3) var<storage, read_write> losses: array<f32>;
 //# if importance
 // [latents][samples]: what each point weighs, and the mean of |y - t| over its outputs, which is left here.
 @group(0) @binding(4) var<storage, read> weights: array<f32>;
@@ -31,9 +31,9 @@ struct Job {
 //# endif
 //# include "include/functions.wgsl"
 //# include "include/tape.wgsl"
+//# include "include/total.wgsl"
 
 const OUTPUTS = ${ outputs }u;
-var<workgroup> losses: array<f32, 64>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -86,11 +86,6 @@ fn main(
         }
 //# endif
     }
-    losses[t] = loss;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
-        if (t < half) { losses[t] += losses[t + half]; }
-        workgroupBarrier();
-    }
-    if (t == 0u) { parts[job.part + latent * workgroups.x + workgroup.x] = losses[0]; }
+    let sum = total(t, loss);
+    if (t == 0u) { losses[job.part + latent * workgroups.x + workgroup.x] = sum; }
 }

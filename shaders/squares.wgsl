@@ -2,8 +2,7 @@
 
 @group(0) @binding(0) var<storage, read> gradient: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> sums: array<f32>;
-
-var<workgroup> parts: array<f32, 64>;
+//# include "include/total.wgsl"
 
 @compute @workgroup_size(64)
 fn main(
@@ -15,11 +14,6 @@ fn main(
     for (var i = workgroup.x * 64u + t; i < arrayLength(&gradient); i += workgroups.x * 64u) {
         sum += dot(gradient[i], gradient[i]);
     }
-    parts[t] = sum;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
-        if (t < half) { parts[t] += parts[t + half]; }
-        workgroupBarrier();
-    }
-    if (t == 0u) { sums[workgroup.x] = parts[0]; }
+    let all = total(t, sum);
+    if (t == 0u) { sums[workgroup.x] = all; }
 }

@@ -42,7 +42,7 @@ struct Segment {
 //# if penalised
 @group(0) @binding(7) var<storage, read_write> penalties: array<f32>;
 //# include "include/fill.wgsl"
-var<workgroup> squares: array<f32, 64>;
+//# include "include/total.wgsl"
 //# endif
 
 @compute @workgroup_size(64)
@@ -74,20 +74,16 @@ fn main(
 //# if penalised
     // With the first chunk only.
     if (job.accumulate == 1u) { return; }
-    squares[t] = 0.0;
+    var squares = 0.0;
     if (inside) {
         let rows4 = segment.tensor.rows4;
         let theta = fill(segment.tensor, latent, i / rows4, i % rows4);
         gradients[latent * job.gradient_stride + segment.destination + i] += 2.0 * job.penalty * theta;
-        squares[t] = job.penalty * dot(theta, theta);
+        squares = job.penalty * dot(theta, theta);
     }
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
-        if (t < half) { squares[t] += squares[t + half]; }
-        workgroupBarrier();
-    }
+    let sum = total(t, squares);
     if (t == 0u) {
-        penalties[job.part + (workgroup.z * workgroups.y + latent) * workgroups.x + workgroup.x] = squares[0];
+        penalties[job.part + (workgroup.z * workgroups.y + latent) * workgroups.x + workgroup.x] = sum;
     }
 //# endif
 }

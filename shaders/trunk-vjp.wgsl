@@ -37,23 +37,7 @@ struct Finish {
 //# endif
 
 //# include "include/activate.wgsl"
-
-const THREADS = 64u;
-//# if norms
-var<workgroup> parts: array<f32, 64>;
-
-// The sum of every invocation's part, in a tree of fixed order.
-fn total(t: u32, part: f32) -> f32 {
-    workgroupBarrier();
-    parts[t] = part;
-    workgroupBarrier();
-    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-        if (t < half) { parts[t] += parts[t + half]; }
-        workgroupBarrier();
-    }
-    return parts[0];
-}
-//# endif
+//# include "include/total.wgsl"
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) t: u32) {

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{ArgMatches, Args, Command};
 use hypersine::model::ValueRange;
-use hypersine::train::{BatchConfig, Config, LossConfig, NetworkConfig, OptimiserConfig, Signals, StopConfig};
+use hypersine::train::{Config, Signals};
 
 use super::Global;
-use super::training::{Records, defaults, overlaid};
+use super::training::{Records, Settings, defaults};
 
 /// Fit one INR to one picture
 ///
@@ -21,15 +21,7 @@ pub(super) struct Fit {
     #[command(flatten)]
     records: Records,
     #[command(flatten)]
-    network: NetworkConfig,
-    #[command(flatten)]
-    batch: BatchConfig,
-    #[command(flatten)]
-    loss: LossConfig,
-    #[command(flatten)]
-    optimiser: OptimiserConfig,
-    #[command(flatten)]
-    stop: StopConfig,
+    settings: Settings,
 }
 
 impl Fit {
@@ -45,16 +37,9 @@ impl Fit {
 
     pub(super) fn run(&self, global: &Global, matches: &ArgMatches) -> Result<()> {
         let base = self.records.settings(Config::fit())?;
-        let config = Config {
-            network: overlaid(&base.network, &self.network, matches)?,
-            family: None,
-            batch: overlaid(&base.batch, &self.batch, matches)?,
-            loss: overlaid(&base.loss, &self.loss, matches)?,
-            optimiser: overlaid(&base.optimiser, &self.optimiser, matches)?,
-            stop: overlaid(&base.stop, &self.stop, matches)?,
-        };
+        let config = self.settings.overlay(&base, None, matches)?;
         let signals = Signals::load(&self.signal, None, ValueRange::default(), config.network.coordinates())?;
-        let trainer = self.records.trainer(config, signals, global, (&self.stop, matches))?;
+        let trainer = self.records.trainer(config, signals, global, (&self.settings, matches))?;
         self.records.run(trainer, global)
     }
 }

@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{ArgMatches, Args, Command};
 use hypersine::model::ValueRange;
-use hypersine::train::{
-    BatchConfig, Config, FamilyConfig, LossConfig, NetworkConfig, OptimiserConfig, Signals, StopConfig,
-};
+use hypersine::train::{Config, FamilyConfig, Signals};
 
 use super::Global;
-use super::training::{Records, defaults, overlaid};
+use super::training::{Records, Settings, defaults, overlaid};
 
 /// Train a hypernetwork and latents on a folder of pictures, as an auto-decoder or (--inner-steps) by meta-learning
 ///
@@ -25,17 +23,9 @@ pub(super) struct Train {
     #[command(flatten)]
     records: Records,
     #[command(flatten)]
-    network: NetworkConfig,
-    #[command(flatten)]
     family: FamilyConfig,
     #[command(flatten)]
-    batch: BatchConfig,
-    #[command(flatten)]
-    loss: LossConfig,
-    #[command(flatten)]
-    optimiser: OptimiserConfig,
-    #[command(flatten)]
-    stop: StopConfig,
+    settings: Settings,
 }
 
 impl Train {
@@ -46,17 +36,11 @@ impl Train {
 
     pub(super) fn run(&self, global: &Global, matches: &ArgMatches) -> Result<()> {
         let base = self.records.settings(Config::train())?;
-        let config = Config {
-            network: overlaid(&base.network, &self.network, matches)?,
-            family: Some(overlaid(&base.family.unwrap_or_default(), &self.family, matches)?),
-            batch: overlaid(&base.batch, &self.batch, matches)?,
-            loss: overlaid(&base.loss, &self.loss, matches)?,
-            optimiser: overlaid(&base.optimiser, &self.optimiser, matches)?,
-            stop: overlaid(&base.stop, &self.stop, matches)?,
-        };
+        let family = overlaid(&base.family.clone().unwrap_or_default(), &self.family, matches)?;
+        let config = self.settings.overlay(&base, Some(family), matches)?;
         let channels = Some(usize::from(self.channels));
         let signals = Signals::load(&self.folder, channels, ValueRange::default(), config.network.coordinates())?;
-        let trainer = self.records.trainer(config, signals, global, (&self.stop, matches))?;
+        let trainer = self.records.trainer(config, signals, global, (&self.settings, matches))?;
         self.records.run(trainer, global)
     }
 }

@@ -14,7 +14,9 @@ use hypersine::engine::{Engine, Mosaic, Strategy};
 use hypersine::model::Model;
 use hypersine::model::file::{self, Precision};
 use hypersine::signal::{Canvas, Depth, write_rows};
-use hypersine::train::{Config, Signals, Step, StopConfig, Trainer};
+use hypersine::train::{
+    BatchConfig, Config, FamilyConfig, LossConfig, NetworkConfig, OptimiserConfig, Signals, Step, StopConfig, Trainer,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -54,6 +56,35 @@ pub(super) struct Records {
     /// Precision of the numbers in the model file; checkpoints are f32
     #[arg(long, value_enum, default_value = "f32")]
     precision: Precision,
+}
+
+/// What every run can set.
+#[derive(Args)]
+pub(super) struct Settings {
+    #[command(flatten)]
+    network: NetworkConfig,
+    #[command(flatten)]
+    batch: BatchConfig,
+    #[command(flatten)]
+    loss: LossConfig,
+    #[command(flatten)]
+    optimiser: OptimiserConfig,
+    #[command(flatten)]
+    stop: StopConfig,
+}
+
+impl Settings {
+    /// `base` with those settings that the command line names, and a family's, which are overlaid already.
+    pub(super) fn overlay(&self, base: &Config, family: Option<FamilyConfig>, matches: &ArgMatches) -> Result<Config> {
+        Ok(Config {
+            network: overlaid(&base.network, &self.network, matches)?,
+            family,
+            batch: overlaid(&base.batch, &self.batch, matches)?,
+            loss: overlaid(&base.loss, &self.loss, matches)?,
+            optimiser: overlaid(&base.optimiser, &self.optimiser, matches)?,
+            stop: overlaid(&base.stop, &self.stop, matches)?,
+        })
+    }
 }
 
 /// A command whose help and values start from `config`, whatever the flags' own defaults are.
@@ -121,7 +152,7 @@ impl Records {
         config: Config,
         signals: Signals,
         global: &Global,
-        (stop, matches): (&StopConfig, &ArgMatches),
+        (settings, matches): (&Settings, &ArgMatches),
     ) -> Result<Trainer> {
         let engine = Engine::open(&global.device)?;
         if !(self.checkpoint_every > 0.0 && self.preview_every > 0.0) {
@@ -129,7 +160,7 @@ impl Records {
         }
         if self.resume {
             let mut trainer = Trainer::resume(&self.checkpoint(), signals, &engine)?;
-            trainer.set_stop(overlaid(&trainer.config().stop, stop, matches)?);
+            trainer.set_stop(overlaid(&trainer.config().stop, &settings.stop, matches)?);
             return Ok(trainer);
         }
         Ok(Trainer::new(config, signals, global.seed, &engine)?)
