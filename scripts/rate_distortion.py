@@ -30,7 +30,7 @@ from PIL import Image, features
 # Rows in the order in which they are trained; settings are `hypersine train`'s flags.
 BASE = {"head": "linear", "width": 64, "latent-dim": 64, "trunk-layers": 1, "features": 64}
 NO_TRUNK = {"trunk-layers": 0}
-# Demodulation makes rows of norm 1, SIREN's are smaller by about omega: at omega 30 such an INR starts as noise.
+# Demodulation makes rows of norm 1, SIREN's are about 20 times smaller: at omega 30 such an INR starts as noise.
 DEMODULATED = {"head": "low-rank", "omega": 1.5, "first-omega": 12}
 ROWS = {
     "linear": {},
