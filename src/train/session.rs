@@ -11,7 +11,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::config::{Config, FamilyConfig, OptimiserConfig, Sampling, StopConfig};
+use super::config::{ActivationKind, Config, FamilyConfig, HeadKind, OptimiserConfig, Sampling, StopConfig};
 use super::optimiser::scale;
 use super::sampling::ErrorMap;
 use super::signals::{Samples, Signals};
@@ -144,6 +144,12 @@ impl Trainer {
             }
             None => Model::random_siren(inr, seed),
             Some(f) => {
+                let omega = config.network.omega;
+                if f.head == HeadKind::LowRank && config.network.activation == ActivationKind::Sine && omega > 5.0 {
+                    log::warn!(
+                        "--head low-rank divides rows by their norms, which makes noise of a sine at --omega {omega}; give --first-omega 12 --omega 1.5, or --head low-rank-tanh"
+                    );
+                }
                 let family = Family {
                     latent_dim: f.latent_dim,
                     features: f.features,
