@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::hypernetwork::check_tensor;
+use super::dense::check_tensor;
 use crate::math::{Real, zip};
 use crate::{Error, Result};
 

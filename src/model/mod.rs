@@ -3,6 +3,7 @@
 
 mod builtin;
 mod coordinates;
+mod dense;
 pub mod file;
 pub mod heads;
 mod hypernetwork;
@@ -11,16 +12,19 @@ mod init;
 mod inr;
 mod latents;
 mod objective;
+mod trunk;
 
 pub use builtin::builtin;
 pub use coordinates::{Align, Coordinates, Domain, Grid, Interval, Order, Region, Span};
+pub use dense::Dense;
 pub use heads::{Head, Source};
-pub use hypernetwork::{Dense, Features, Hypernetwork, LayerNorm, NORM_EPSILON, Trunk, TrunkLayer};
+pub use hypernetwork::{Features, Hypernetwork};
 pub(crate) use init::normal;
 pub use init::{Family, HeadChoice, Init, WeightChoice};
 pub use inr::{Activation, Encoding, HiddenLayer, Inr, LayerShape};
 pub use latents::{LatentTable, Path};
 pub use objective::{Batch, Importance, Loss, Losses, Objective, Penalties, Supervised};
+pub use trunk::{LayerNorm, NORM_EPSILON, Trunk, TrunkLayer};
 
 use std::sync::Arc;
 

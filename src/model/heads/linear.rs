@@ -5,7 +5,8 @@
 //! where `H` does.
 
 use crate::math::{Matrix, Real};
-use crate::model::hypernetwork::{Dense, Features};
+use crate::model::dense::Dense;
+use crate::model::hypernetwork::Features;
 use crate::{Error, Result};
 
 /// An affine map from one trunk's features to the numbers of a tensor.

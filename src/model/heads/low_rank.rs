@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Adjoint, Generated};
 use crate::math::{Matrix, MatrixMut, Real, dot, product, zip};
-use crate::model::hypernetwork::{Dense, Features, check_tensor};
+use crate::model::dense::{Dense, check_tensor};
+use crate::model::hypernetwork::Features;
 use crate::{Error, Result};
 
 /// Added to a row's sum of squares before its root is taken.

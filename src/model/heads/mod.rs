@@ -11,7 +11,8 @@ pub use linear::Generated;
 pub use low_rank::{LowRank, Multiplier};
 pub use modulation::{Modulation, Place};
 
-use super::hypernetwork::{Dense, Features, check_tensor};
+use super::dense::{Dense, check_tensor};
+use super::hypernetwork::Features;
 use super::inr::LayerShape;
 use crate::math::{Matrix, Real};
 use crate::{Error, Result};

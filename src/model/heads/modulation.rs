@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Generated, Slots};
 use crate::Result;
 use crate::math::{Real, dot, sum};
-use crate::model::hypernetwork::Dense;
+use crate::model::dense::Dense;
 use crate::model::inr::LayerShape;
 use crate::{Error, model::Activation};
 
