@@ -19,19 +19,8 @@ struct Job {
     accumulate: u32,
 }
 
-//# include "include/layers.wgsl"
-
-struct Target {
-    tensor: Tensor,
-    // First vec4 of the weights' gradients in a latent's.
-    destination: u32,
-    inputs: u32,
-    demodulate: u32,
-    pad: u32,
-}
-
+//# include "include/targets.wgsl"
 @group(0) @binding(0) var<uniform> job: Job;
-@group(0) @binding(1) var<storage, read> targets: array<Target>;
 @group(0) @binding(4) var<storage, read_write> gradients: array<vec4<f32>>;
 //# if stage == "base"
 @group(0) @binding(5) var<storage, read_write> base_gradient: array<vec4<f32>>;

@@ -10,20 +10,8 @@ struct Job {
     pad: u32,
 }
 
-//# include "include/layers.wgsl"
-
-struct Target {
-    tensor: Tensor,
-    // First vec4 of the weights in the latent's row.
-    destination: u32,
-    inputs: u32,
-    // 1 where rows are divided by their L2 norm.
-    demodulate: u32,
-    pad: u32,
-}
-
+//# include "include/targets.wgsl"
 @group(0) @binding(0) var<uniform> job: Job;
-@group(0) @binding(1) var<storage, read> targets: array<Target>;
 //# include "include/fill.wgsl"
 
 @compute @workgroup_size(64)

@@ -48,6 +48,7 @@ pub const SOURCES: &[(&str, &str)] = sources![
     "include/maps.wgsl",
     "include/points.wgsl",
     "include/tape.wgsl",
+    "include/targets.wgsl",
     "include/total.wgsl",
     "include/target.wgsl",
     "include/activate.wgsl",

@@ -180,36 +180,36 @@ impl Learner {
         }
     }
 
+    /// Their running means, one for each tensor; none where there are none, or no step was taken yet.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub fn means(&self) -> Result<Vec<Vec<f32>>> {
+        let list = |mut h: Hypernetwork<f32>| h.tensors_mut().into_iter().map(|(_, v)| v.to_vec()).collect();
+        match &self.machine {
+            Machine::Cpu(cpu) => Ok(cpu.ema.as_ref().map(|e| e.means.clone()).unwrap_or_default()),
+            Machine::Gpu(_) if self.steps == 0 => Ok(Vec::new()),
+            Machine::Gpu(learner) => Ok(learner.means()?.map(list).unwrap_or_default()),
+        }
+    }
+
     /// What must be kept besides them.
     ///
     /// # Errors
     /// Where the device fails.
     pub fn state(&self) -> Result<LearnerState> {
-        match &self.machine {
-            Machine::Cpu(cpu) => {
-                let mut moments = cpu.adam.moments.clone();
-                if moments.is_empty() {
-                    let mut zeros = cpu.network.hypernetwork().zeros_like();
-                    let zero =
-                        |(name, z): (String, &mut [f32])| Moments { name, first: z.to_vec(), second: z.to_vec() };
-                    moments = zeros.tensors_mut().into_iter().map(zero).collect();
-                }
-                Ok(LearnerState { moments, means: cpu.ema.as_ref().map(|e| e.means.clone()).unwrap_or_default() })
+        let [mut first, mut second] = match &self.machine {
+            Machine::Cpu(cpu) if !cpu.adam.moments.is_empty() => {
+                return Ok(LearnerState { moments: cpu.adam.moments.clone(), means: self.means()? });
             }
-            Machine::Gpu(learner) => {
-                let [mut first, mut second] = learner.moments()?;
-                let pairs = first.tensors_mut().into_iter().zip(second.tensors_mut());
-                let moments = pairs.map(|((name, first), (_, second))| Moments {
-                    name,
-                    first: first.to_vec(),
-                    second: second.to_vec(),
-                });
-                let moments = moments.collect();
-                let list = |mut h: Hypernetwork<f32>| h.tensors_mut().into_iter().map(|(_, v)| v.to_vec()).collect();
-                let means = if self.steps > 0 { learner.means()?.map(list) } else { None };
-                Ok(LearnerState { moments, means: means.unwrap_or_default() })
-            }
-        }
+            // Before the first step.
+            Machine::Cpu(cpu) => [(); 2].map(|()| cpu.network.hypernetwork().zeros_like()),
+            Machine::Gpu(learner) => learner.moments()?,
+        };
+        let pairs = first.tensors_mut().into_iter().zip(second.tensors_mut());
+        let moments =
+            pairs.map(|((name, first), (_, second))| Moments { name, first: first.to_vec(), second: second.to_vec() });
+        Ok(LearnerState { moments: moments.collect(), means: self.means()? })
     }
 
     /// Goes on after so many steps.

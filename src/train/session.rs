@@ -445,7 +445,7 @@ impl Trainer {
     /// Where it is not valid.
     pub fn so_far(&self) -> Result<Model> {
         let mut model = self.snapshot()?;
-        let means = if self.latent_ema.is_some() { self.learner.state()?.means } else { Vec::new() };
+        let means = self.learner.means()?;
         if !means.is_empty() {
             let hypernetwork = Arc::make_mut(&mut model.hypernetwork);
             for ((_, value), mean) in hypernetwork.tensors_mut().into_iter().zip(&means) {

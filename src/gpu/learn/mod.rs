@@ -79,7 +79,8 @@ pub struct Learner {
     /// Sums of squares of the gradients, and where they end up.
     squares: Script,
     squared: Buffer,
-    plan: Option<Plan>,
+    /// With all gradients, and with the network frozen: a step of meta-learning takes both in turns.
+    plans: [Option<Plan>; 2],
 }
 
 impl Learner {
@@ -110,12 +111,19 @@ impl Learner {
             squares.copy((&sums, 0), (&squared, i * parts), parts);
             squares.hold(sums);
         }
-        Ok(Self { gradients, first, second, means, adam, steps, squares, squared, plan: None, field, addresses })
-    }
-
-    /// The device.
-    pub fn context(&self) -> &Arc<Context> {
-        &self.field.ctx
+        Ok(Self {
+            gradients,
+            first,
+            second,
+            means,
+            adam,
+            steps,
+            squares,
+            squared,
+            plans: [None, None],
+            field,
+            addresses,
+        })
     }
 
     /// Forward, then backward: the value of `objective` on a batch. Gradients of the parameters stay on the device (unless
@@ -156,13 +164,13 @@ impl Learner {
                 importance: objective.importance.is_some(),
             },
         };
-        if self.plan.as_ref().is_none_or(|p| p.shape != shape) {
-            // The old plan's memory is free before the new one's is taken.
-            self.plan = None;
-            self.plan = Some(Plan::new(&self.field, &self.gradients, shape)?);
-        }
-        let Some(plan) = &self.plan else { unreachable!("it was just made") };
-        plan.run(&self.field, batch, objective, dz)
+        let slot = &mut self.plans[usize::from(frozen)];
+        let plan = match slot.take().filter(|p| p.shape == shape) {
+            Some(plan) => plan,
+            // The old plan's memory is free by now.
+            None => Plan::new(&self.field, &self.gradients, shape)?,
+        };
+        slot.insert(plan).run(&self.field, batch, objective, dz)
     }
 
     /// The sum of squares of the last gradients of all parameters.

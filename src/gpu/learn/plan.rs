@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::heads::Block;
-use super::points::{self, Chunk, Rows, piece_count};
+use super::points::{self, Chunk, PieceSpec, Rows};
 use super::script::Script;
 use crate::gpu::arena::index;
 use crate::gpu::generate::{Buffers, dispatches};
@@ -164,7 +164,8 @@ impl Room {
         let Cut { block, chunk, tile } = *cut;
         let tiles = chunk.div_ceil(tile.points_per_group);
         let padded = tiles * tile.points_per_group;
-        let pieces = piece_count(&inr.layers(), rows.tape);
+        let shapes = inr.layers();
+        let pieces = PieceSpec::new(&shapes, rows.tape).pieces(&shapes, &rows)?.len();
         // The last block or chunk may be cut into more parts, for it is smaller.
         let last = |all: usize, each: usize| [each.min(all), (all - 1) % each + 1];
         let weight_parts = (last(shape.latents, block).into_iter())
@@ -222,12 +223,9 @@ impl Plan {
         let mut script = Script::default();
         for (b, chunks) in blocks.iter().enumerate() {
             let Some(Chunk { first_latent, latents: count, .. }) = chunks.first().copied() else { continue };
-            let inputs = [(Some(&latents), &room.latents, layout.latent_stride)];
-            for (from, to, stride) in inputs.into_iter().chain([(features.as_ref(), &room.features, layout.row_stride)])
-            {
-                if let Some(from) = from {
-                    script.copy((from, first_latent * stride as usize), (to, 0), count * stride as usize);
-                }
+            let identity = features.as_ref().map(|f| (f, &room.features, layout.row_stride));
+            for (from, to, stride) in [(&latents, &room.latents, layout.latent_stride)].into_iter().chain(identity) {
+                script.copy((from, first_latent * stride as usize), (to, 0), count * stride as usize);
             }
             if room.generated.is_some() {
                 let buffers = Buffers {

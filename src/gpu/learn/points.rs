@@ -124,7 +124,7 @@ impl Rows {
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
-struct Piece {
+pub(super) struct Piece {
     row: u32,
     input: u32,
     rows4: u32,
@@ -155,7 +155,7 @@ impl PieceSpec {
     }
 
     /// Cuts every layer's weights.
-    fn pieces(&self, shapes: &[LayerShape], rows: &Rows) -> Result<Vec<Piece>> {
+    pub(super) fn pieces(&self, shapes: &[LayerShape], rows: &Rows) -> Result<Vec<Piece>> {
         let mut pieces = Vec::new();
         for (l, shape) in shapes.iter().enumerate() {
             for row in (0..shape.outputs).step_by(self.tile_rows) {
@@ -272,13 +272,6 @@ impl Chunk {
 /// How many parts of a weight's gradient a chunk of that size leaves, for so many latents.
 pub(super) fn weight_parts(pieces: usize, latents: usize, points: usize) -> usize {
     BUSY.div_ceil(pieces * latents).min(points.div_ceil(SHARE)).max(1)
-}
-
-/// How many pieces all layers' weights are cut into.
-pub(super) fn piece_count(shapes: &[LayerShape], tape: TapeSpec) -> usize {
-    let spec = PieceSpec::new(shapes, tape);
-    let pieces = |s: &LayerShape| s.outputs.div_ceil(spec.tile_rows) * s.inputs.div_ceil(spec.tile_inputs);
-    shapes.iter().map(pieces).sum()
 }
 
 /// Numbers of the buffers for parts, for so many parts of each latent.
