@@ -64,6 +64,12 @@ impl LatentTable {
         &self.values[index * self.dim()..][..self.dim()]
     }
 
+    /// The latents' mean, entry by entry; no numbers where the table is empty.
+    pub fn mean(&self) -> Vec<f64> {
+        let column = |d: usize| self.values.iter().skip(d).step_by(self.dim());
+        (0..self.dim()).map(|d| column(d).map(|&v| f64::from(v)).sum::<f64>() / self.len() as f64).collect()
+    }
+
     /// The row that `key` names: an exact name first, else an index (`17`, or `#17` where a name could
     /// be read as a number).
     ///
@@ -147,9 +153,7 @@ impl LatentTable {
         if self.is_empty() {
             return Err(Error::invalid("there are no latents to learn a distribution from"));
         }
-        let (n, dim) = (self.len() as f64, self.dim());
-        let mean: Vec<f64> =
-            (0..dim).map(|d| (0..self.len()).map(|i| f64::from(self.get(i)[d])).sum::<f64>() / n).collect();
+        let (n, mean) = (self.len() as f64, self.mean());
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut z = mean.clone();
         for i in 0..self.len() {

@@ -12,6 +12,7 @@ mod init;
 mod inr;
 mod latents;
 mod objective;
+mod principal;
 mod trunk;
 
 pub use builtin::builtin;
@@ -24,6 +25,7 @@ pub use init::{Family, HeadChoice, Init, WeightChoice};
 pub use inr::{Activation, Encoding, HiddenLayer, Inr, LayerShape};
 pub use latents::{LatentTable, Path};
 pub use objective::{Batch, Importance, Loss, Losses, Objective, Penalties, Supervised};
+pub use principal::Principal;
 pub use trunk::{LayerNorm, NORM_EPSILON, Trunk, TrunkLayer};
 
 use std::sync::Arc;

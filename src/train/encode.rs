@@ -78,12 +78,10 @@ impl Prior {
         if table.len() < 2 {
             return Self { mean: vec![0.0; dim], rows: Vec::new() };
         }
-        let n = table.len() as f64;
         #[expect(clippy::cast_possible_truncation, reason = "latents are f32")]
-        let mean: Vec<f32> =
-            (0..dim).map(|d| ((0..table.len()).map(|i| f64::from(table.get(i)[d])).sum::<f64>() / n) as f32).collect();
+        let mean: Vec<f32> = table.mean().into_iter().map(|m| m as f32).collect();
         #[expect(clippy::cast_possible_truncation, reason = "latents are f32")]
-        let scale = 1.0 / n.sqrt() as f32;
+        let scale = 1.0 / (table.len() as f64).sqrt() as f32;
         let rows = table.values().chunks_exact(dim).flat_map(|z| z.iter().zip(&mean).map(|(z, m)| (z - m) * scale));
         Self { rows: rows.collect(), mean }
     }
