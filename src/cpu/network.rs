@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::math::{Matrix, MatrixMut, Real, add_product};
 use crate::measure::Work;
 use crate::model::heads::{Place, Slots};
-use crate::model::{Activation, Domain, Features, Hypernetwork, Inr, LayerShape, Model};
+use crate::model::{Domain, Features, Hypernetwork, Inr, LayerShape, Model};
 
 /// A model as the CPU evaluates it, in precision `T`.
 #[derive(Clone, Debug)]
@@ -209,16 +209,9 @@ impl<T: Real> Network<T> {
         Matrix::row_major(&theta[slots.weight..slots.bias], shape.outputs, shape.inputs)
     }
 
-    /// Where layer `l` is modulated, and the factor of its shifts. After omega is before it with smaller shifts:
-    /// `sin(g omega u + s) = sin(omega (g u + s / omega))`.
+    /// Where layer `l` is modulated, and the factor of its shifts.
     pub(super) fn modulation(&self, l: usize) -> Option<(Place, T)> {
-        let place = self.hypernetwork.heads[l].modulation.as_ref()?.place;
-        match (place, self.layers[l].activation) {
-            (Place::AfterOmega, Some(Activation::Sine { omega })) => {
-                Some((Place::BeforeOmega, T::from_f64(1.0 / f64::from(omega))))
-            }
-            _ => Some((place, T::ONE)),
-        }
+        Some(self.hypernetwork.heads[l].modulation.as_ref()?.acts(self.layers[l].activation))
     }
 
     /// What hidden layer `l` does with `W x + b`, in place: activation and modulation.

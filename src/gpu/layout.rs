@@ -316,13 +316,8 @@ impl Layout {
             Source::LowRank(_) => return Err(GpuError::Limit("a bias cannot be of low rank".into()).into()),
         };
         if let Some(m) = &head.modulation {
-            // sin(g omega u + s) = sin(omega (g u + s / omega)): the kernel knows only before and after.
-            let (place, scale) = match (m.place, shape.activation) {
-                (Place::AfterActivation, _) => (2, 1.0),
-                (Place::AfterOmega, Some(Activation::Sine { omega })) => (1, 1.0 / omega),
-                _ => (1, 1.0),
-            };
-            (written.place, fused.place) = twice(place);
+            let (place, scale) = m.acts(shape.activation);
+            (written.place, fused.place) = twice(if place == Place::AfterActivation { 2 } else { 1 });
             if let Some(g) = &m.gain {
                 (written.gain, fused.gain) = self.push_vector(g, shape, 1.0, offsets, arena)?;
             }

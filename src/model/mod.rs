@@ -3,6 +3,7 @@
 
 mod builtin;
 mod coordinates;
+mod crossed;
 mod dense;
 pub mod file;
 pub mod heads;

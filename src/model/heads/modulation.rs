@@ -46,6 +46,17 @@ impl<T: Real> Modulation<T> {
         self.gain.iter().chain(&self.shift)
     }
 
+    /// Where it acts on a layer of that activation, in two cases instead of three, and the factor of its shifts. After
+    /// omega is before it with smaller shifts: `sin(g omega u + s) = sin(omega (g u + s / omega))`.
+    pub(crate) fn acts(&self, activation: Option<Activation>) -> (Place, T) {
+        match (self.place, activation) {
+            (Place::AfterOmega, Some(Activation::Sine { omega })) => {
+                (Place::BeforeOmega, T::from_f64(1.0 / f64::from(omega)))
+            }
+            (place, _) => (place, T::ONE),
+        }
+    }
+
     pub(super) fn parameter_count(&self) -> usize {
         self.parts().map(Generated::parameter_count).sum()
     }
