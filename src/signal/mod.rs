@@ -1,10 +1,12 @@
 //! Signals: what a model represents, loaded from and written to ordinary files, and compared.
 
+mod animation;
 mod compare;
 mod picture;
 mod srgb;
 mod write;
 
+pub use animation::write_gif;
 pub use compare::{psnr, ssim};
 pub use picture::{Picture, pictures};
 pub use write::{Canvas, Depth, Rows, picture_format, write_rows};

@@ -101,7 +101,7 @@ pub fn picture_format(path: &Path) -> Result<ImageFormat> {
     }
 }
 
-fn no_picture(channels: usize) -> Error {
+pub(super) fn no_picture(channels: usize) -> Error {
     Error::invalid(format!("{channels} channels are no picture: 1 to 4 can be written"))
 }
 
