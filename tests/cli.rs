@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 use common::fixture;
 use hypersine::model::file::{self, Precision};
 use hypersine::model::{self, Source};
+use image::AnimationDecoder;
 
 fn hypersine(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hypersine"))
@@ -180,6 +181,120 @@ fn morphs_samples_depth_and_supersampling() {
         }
     }
     fails(dir.path(), &["render", "@emoji", "--from", "cat", "--to", "frgo", "-o", "d.png"], &["did you mean 'frog'"]);
+}
+
+#[test]
+fn a_latent_may_be_written_out_in_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = model::builtin("emoji").unwrap();
+    let z = model.latents.get(model.latents.find("cat").unwrap());
+    let list = z.iter().map(f32::to_string).collect::<Vec<_>>().join(",");
+    let render = |arguments: &[&str], file: &str| {
+        let common = ["render", "@emoji", "--device", "cpu", "--size", "24", "--depth", "16", "-o", file];
+        ok(dir.path(), &[&common[..], arguments].concat());
+        std::fs::read(dir.path().join(file)).unwrap()
+    };
+    let inline = format!("--latent={list}");
+    assert!(render(&["--latent", "cat"], "a.png") == render(&[&inline], "b.png"), "the same bits");
+    let mix = format!("--mix={list}:0.25");
+    assert!(render(&["--latent=frog", "--mix=cat:0.25"], "a.png") == render(&["--latent=frog", &mix], "b.png"));
+    let bad = |latent: &str, words: &[&str]| {
+        fails(dir.path(), &["render", "@emoji", "-o", "c.png", &format!("--latent={latent}")], words);
+    };
+    bad("0.5,-1", &["2 numbers", "64"]);
+    bad(&["inf"; 64].join(","), &["finite"]);
+    bad("0.5,x", &["no latent named '0.5,x'"]);
+}
+
+#[test]
+fn layers_may_come_from_two_latents() {
+    let dir = tempfile::tempdir().unwrap();
+    let render = |arguments: &[&str]| {
+        let common = ["render", "@emoji", "--device", "cpu", "--size", "32", "-o", "a.png"];
+        ok(dir.path(), &[&common[..], arguments].concat());
+        image::open(dir.path().join("a.png")).unwrap().to_rgb8().into_raw()
+    };
+    let layers = model::builtin("emoji").unwrap().inr.layers().len();
+    let far = |a: &[u8], b: &[u8]| a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+    let (cat, frog) = (render(&["--latent", "cat"]), render(&["--latent", "frog"]));
+    let crossed = |k: usize| render(&["--latent", "cat", "--layers-from", &format!("frog:{k}")]);
+    assert!(far(&crossed(layers), &cat) <= 1 && far(&crossed(0), &frog) <= 1);
+    let between = crossed(2);
+    assert!(far(&between, &cat) > 20 && far(&between, &frog) > 20);
+    let bad = |layers: &str, words: &[&str]| {
+        fails(dir.path(), &["render", "@emoji", "--latent=cat", "-o", "b.png", "--layers-from", layers], words);
+    };
+    bad("frog:99", &["from 99 on", &layers.to_string()]);
+    bad("frog", &["OTHER:K"]);
+    bad("frgo:1", &["did you mean 'frog'"]);
+}
+
+#[test]
+fn samples_may_be_truncated() {
+    let dir = tempfile::tempdir().unwrap();
+    let render = |arguments: &[&str]| {
+        let common = ["render", "@emoji", "--device", "cpu", "--size", "16", "-o", "a.png"];
+        ok(dir.path(), &[&common[..], arguments].concat());
+        std::fs::read(dir.path().join("a.png")).unwrap()
+    };
+    let whole = render(&["--sample", "7"]);
+    assert!(whole == render(&["--sample", "7", "--truncation", "1"]));
+    assert!(whole != render(&["--sample", "7", "--truncation", "0.5"]));
+    let mean = render(&["--sample", "7", "--truncation", "0"]);
+    assert!(mean == render(&["--sample", "8", "--truncation", "0"]), "nothing but the mean is left");
+    fails(dir.path(), &["render", "@emoji", "--sample=7", "--truncation=nan", "-o", "b.png"], &["truncation"]);
+}
+
+#[test]
+fn morphs_by_way_of_others_and_round_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let render = |arguments: &[&str], file: &str| {
+        let common = ["render", "@emoji", "--device", "cpu", "--size", "32", "-o", file];
+        json(dir.path(), &[&common[..], arguments].concat())
+    };
+    let read = |name: &str| image::open(dir.path().join(name)).unwrap().to_rgb8();
+    let way = ["--from", "cat", "--via", "frog", "--via", "parrot", "--to", "tiger"];
+    for name in ["cat", "frog", "parrot", "tiger"] {
+        render(&["--latent", name], &format!("{name}.png"));
+    }
+    render(&["--latent", "frog", "--mix", "parrot:0.15625"], "smooth.png");
+    let cell = |strip: &str, column: u32| {
+        let strip = read(strip);
+        image::imageops::crop_imm(&strip, 32 * column, 0, 32, 32).to_image()
+    };
+    let same = |a: &image::RgbImage, b: &str| a.iter().zip(read(b).iter()).all(|(a, b)| a.abs_diff(*b) <= 1);
+    render(&[&way[..], &["--steps", "13", "--easing", "smooth"]].concat(), "strip.png");
+    for (column, name) in [(0, "cat"), (4, "frog"), (5, "smooth"), (8, "parrot"), (12, "tiger")] {
+        assert!(same(&cell("strip.png", column), &format!("{name}.png")), "{name} is number {column}");
+    }
+    render(&[&way[..], &["--steps", "8", "--loop"]].concat(), "round.png");
+    render(&["--latent", "tiger", "--mix", "cat:0.5"], "half.png");
+    for (column, name) in [(0, "cat"), (2, "frog"), (4, "parrot"), (6, "tiger"), (7, "half")] {
+        assert!(same(&cell("round.png", column), &format!("{name}.png")), "{name} is number {column}");
+    }
+
+    let report = render(&[&way[..], &["--steps", "6", "--fps", "10"]].concat(), "morph.gif");
+    assert_eq!(report["pictures"], 6);
+    let file = std::io::BufReader::new(std::fs::File::open(dir.path().join("morph.gif")).unwrap());
+    let frames = image::codecs::gif::GifDecoder::new(file).unwrap().into_frames().collect_frames().unwrap();
+    assert_eq!(frames.len(), 6);
+    for (frame, name) in [(&frames[0], "cat.png"), (&frames[5], "tiger.png")] {
+        assert_eq!((frame.buffer().dimensions(), frame.delay().numer_denom_ms()), ((32, 32), (100, 1)));
+        let frame = image::DynamicImage::from(frame.buffer().clone()).to_rgb8();
+        let sum: u32 = frame.iter().zip(read(name).iter()).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+        let mean = f64::from(sum) / f64::from(32 * 32 * 3_u32);
+        assert!(mean < 3.0, "{name} in 256 colours: {mean}");
+    }
+
+    let bad = |arguments: &[&str], words: &[&str]| {
+        fails(dir.path(), &[&["render", "@emoji", "--device", "cpu"], arguments].concat(), words);
+    };
+    bad(&["--latent", "cat", "-o", "a.gif"], &["a.gif", "--from and --to"]);
+    bad(&["--from=cat", "--to=frog", "-o", "a.gif", "--fps", "51"], &["51 frames a second"]);
+    bad(&["--from=cat", "--to=frog", "-o", "a.gif", "--size", "70000x1"], &["70000x1"]);
+    bad(&["--from=cat", "--to=frog", "-o", "nowhere/a.gif"], &["no folder nowhere"]);
+    bad(&["--from=cat", "--to=frog", "-o", "a.png", "--fps", "9"], &["--fps", ".gif"]);
+    bad(&["--from=cat", "--via=fog", "--to=frog", "-o", "a.gif"], &["did you mean 'frog'"]);
 }
 
 #[test]
@@ -383,6 +498,9 @@ fn bad_requests_get_one_sentence() {
     // Usage errors are clap's: status 2.
     assert_eq!(hypersine(folder, &["render"]).status.code(), Some(2));
     assert_eq!(hypersine(folder, &["render", "@emoji", "--size", "big", "-o", "a.png"]).status.code(), Some(2));
+    for idle in [&["--truncation=1"][..], &["--via=frog"], &["--to=frog"], &["--loop"], &["--fps=9"], &["--from=cat"]] {
+        assert_eq!(hypersine(folder, &[&latent[..], &["cat", "-o", "a.png"], idle].concat()).status.code(), Some(2));
+    }
 }
 
 #[test]

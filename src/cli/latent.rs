@@ -11,8 +11,9 @@ use hypersine::model::{Model, Path as ModelPath};
 /// Which latent to use.
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct LatentArgs {
-    /// A latent: its name, its index (#7 where names are numbers), or a file with one in .npy format
-    #[arg(long, value_name = "NAME|INDEX|FILE.npy")]
+    /// A latent: its name, its index (#7 where names are numbers), a file with one in .npy format, or its numbers
+    /// (--latent=-0.1,0.5,...); other options take latents in the same way
+    #[arg(long, value_name = "NAME|INDEX|FILE.npy|NUMBERS")]
     pub latent: Option<String>,
     /// Mix in another latent: OTHER:0.3 is 70 % --latent and 30 % OTHER
     #[arg(long, value_name = "OTHER:T", requires = "latent")]
@@ -23,13 +24,16 @@ pub(super) struct LatentArgs {
     /// A random latent with the table's own mean and covariance
     #[arg(long, value_name = "SEED", conflicts_with_all = ["latent", "mix"])]
     pub sample: Option<u64>,
+    /// ... so many times its distance from the mean: less than 1 for what is more usual [default: 1]
+    #[arg(long, value_name = "T", requires = "sample", conflicts_with_all = ["latent", "all", "from"])]
+    pub truncation: Option<f32>,
 }
 
 impl LatentArgs {
     /// The latent code, ready for the engine; empty for a single INR.
     pub(super) fn resolve(&self, model: &Model) -> Result<Vec<f32>> {
         if let Some(seed) = self.sample {
-            return Ok(model.latents.sample(seed)?);
+            return Ok(model.latents.sample(seed, self.truncation.unwrap_or(1.0))?);
         }
         let Some(name) = &self.latent else {
             if model.latent_dim() == 0 {
@@ -66,12 +70,39 @@ pub(super) fn split_mix(mix: &str) -> Result<(&str, f32)> {
     Ok((other, number.with_context(|| format!("--mix {mix}: '{t}' is no number"))?))
 }
 
-/// The latent of that name or index, or in that .npy file.
-pub(super) fn one(model: &Model, name: &str) -> Result<Vec<f32>> {
-    if Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
-        return from_npy(Path::new(name), model.latent_dim());
+/// The two parts of `OTHER:K`.
+pub(super) fn split_layers(layers: &str) -> Result<(&str, usize)> {
+    let split = layers.rsplit_once(':').and_then(|(other, k)| Some((other, k.parse().ok()?)));
+    split.with_context(|| format!("--layers-from {layers}: write OTHER:K with a layer's number, e.g. cat:2"))
+}
+
+/// The latent that `key` stands for: a name, a .npy file, comma-separated numbers, or an index; in this order.
+pub(super) fn one(model: &Model, key: &str) -> Result<Vec<f32>> {
+    let named = model.latents.names().iter().any(|name| name == key);
+    if !named && Path::new(key).extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
+        return from_npy(Path::new(key), model.latent_dim());
     }
-    Ok(model.latents.get(model.latents.find(name)?).to_vec())
+    match numbers(key) {
+        Some(z) if !named => fitting(z, model.latent_dim()),
+        _ => Ok(model.latents.get(model.latents.find(key)?).to_vec()),
+    }
+}
+
+/// Two or more comma-separated numbers, each the f32 nearest to what is written.
+fn numbers(text: &str) -> Option<Vec<f32>> {
+    let numbers: Option<Vec<f32>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
+    numbers.filter(|n| n.len() > 1)
+}
+
+/// Numbers that were given for a latent, if they can be one.
+fn fitting(z: Vec<f32>, dim: usize) -> Result<Vec<f32>> {
+    if z.len() != dim {
+        bail!("{} numbers were given for a latent; this model's have {dim}", z.len());
+    }
+    if z.iter().any(|v| !v.is_finite()) {
+        bail!("a latent's numbers must be finite");
+    }
+    Ok(z)
 }
 
 /// Reads one latent from a numpy file of f32 or f64.

@@ -3,20 +3,21 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use hypersine::engine::{Field, Mosaic, Report};
-use hypersine::model::{Model, Region};
-use hypersine::signal::{Canvas, Depth, picture_format, write_rows};
+use hypersine::model::{Easing, Model, Morph, Path as ModelPath, Region};
+use hypersine::signal::{Canvas, Depth, picture_format, write_gif, write_rows};
 use serde_json::json;
 
-use super::latent::{LatentArgs, one};
+use super::latent::{LatentArgs, one, split_layers};
 use super::{Global, open_model};
 
-/// Reconstruct pictures: one latent, a morph between two, or all of them
+/// Reconstruct pictures: one latent, a morph through several, or all of them
 ///
-/// Coordinates: the whole picture is [-1, 1] along its longer side, x right, y down. PNG is display-referred;
+/// Coordinates: the whole picture is [-1, 1] along its longer side, x right, y down. PNG and GIF are display-referred;
 /// EXR is 32-bit float in linear light.
 #[derive(Args)]
 pub(super) struct Render {
@@ -27,15 +28,11 @@ pub(super) struct Render {
     /// Every latent of the model: onto one contact sheet (-o sheet.png), or one file each (-o folder/)
     #[arg(long, conflicts_with_all = ["latent", "mix", "sample"])]
     all: bool,
-    /// A morph from this latent: onto one strip (-o strip.png), or numbered frames (-o folder/)
-    #[arg(long, value_name = "LATENT", requires = "to", conflicts_with_all = ["latent", "mix", "sample", "all"])]
-    from: Option<String>,
-    /// ... to this one
-    #[arg(long, value_name = "LATENT", requires = "from")]
-    to: Option<String>,
-    /// ... in so many pictures, both ends included
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(2..))]
-    steps: u16,
+    /// The layers from K on, counted from 0, have the weights that this latent generates, the others those of --latent
+    #[arg(long, value_name = "OTHER:K", conflicts_with_all = ["mix", "all"])]
+    layers_from: Option<String>,
+    #[command(flatten)]
+    morph: MorphArgs,
     /// Size in pixels; of each picture where there are several [default: 256x256, with --all 64x64]
     #[arg(long, value_name = "WxH")]
     size: Option<Size>,
@@ -48,9 +45,49 @@ pub(super) struct Render {
     /// Bits per channel of a PNG
     #[arg(long, value_enum, default_value = "8")]
     depth: Depth,
-    /// Where to write: .png or .exr
+    /// Where to write: .png or .exr; .gif for a morph
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+}
+
+/// A way through several latents.
+#[derive(Args, Default)]
+#[group(conflicts_with_all = ["latent", "mix", "sample", "all", "layers_from"], multiple = true)]
+struct MorphArgs {
+    /// A morph from this latent: onto one strip (-o strip.png), as an animation (-o morph.gif), or numbered frames
+    /// (-o folder/)
+    #[arg(long, value_name = "LATENT", requires = "to")]
+    from: Option<String>,
+    /// ... by way of this one; may be given several times
+    #[arg(long, value_name = "LATENT", requires = "from")]
+    via: Vec<String>,
+    /// ... to this one
+    #[arg(long, value_name = "LATENT", requires = "from")]
+    to: Option<String>,
+    /// ... and back to the first: the last picture is the one before the first, so that an animation goes round
+    #[arg(long = "loop", requires = "from")]
+    closed: bool,
+    /// How time passes between two of them
+    #[arg(long, value_enum, default_value_t, requires = "from")]
+    easing: Easing,
+    /// Number of pictures, both ends included [default: 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..), requires = "from")]
+    steps: Option<u16>,
+    /// Frames a second of a .gif, 1 to 50 [default: 20]
+    #[arg(long, value_name = "N", requires = "from")]
+    fps: Option<u32>,
+}
+
+impl MorphArgs {
+    /// The morph that is asked for, if one is.
+    fn morph(&self, model: &Model, path: ModelPath) -> Result<Option<Morph>> {
+        let (Some(from), Some(to)) = (&self.from, &self.to) else { return Ok(None) };
+        if model.latent_dim() == 0 {
+            bail!("--from {from}: this model is a single INR without latents");
+        }
+        let keys = [from].into_iter().chain(&self.via).chain([to]).map(|key| one(model, key)).collect::<Result<_>>()?;
+        Ok(Some(Morph { keys, path, easing: self.easing, closed: self.closed }))
+    }
 }
 
 /// What is rendered, and how it is laid out.
@@ -60,6 +97,16 @@ struct Batch {
     names: Vec<String>,
     /// Pictures per row of a sheet; None: nearly square.
     columns: Option<usize>,
+}
+
+/// Where the pictures go.
+enum Target {
+    /// Side by side onto one picture; a single one is a sheet, too.
+    Sheet,
+    /// One after another into a GIF.
+    Animation,
+    /// A file each.
+    Files(Vec<PathBuf>),
 }
 
 /// `640x480`, or `256` for a square.
@@ -88,9 +135,8 @@ impl Render {
             model: model.into(),
             latent: LatentArgs::default(),
             all: true,
-            from: None,
-            to: None,
-            steps: 2,
+            layers_from: None,
+            morph: MorphArgs::default(),
             size: None,
             region: None,
             aa: 1,
@@ -100,36 +146,38 @@ impl Render {
     }
 
     pub(super) fn run(&self, global: &Global) -> Result<()> {
-        let model = open_model(&self.model)?;
+        let mut model = open_model(&self.model)?;
         let side = if self.all { 64 } else { 256 };
         let size = self.size.unwrap_or(Size { width: side, height: side });
         let grid = model.coordinates.grid(size.width, size.height, self.region)?;
         if model.inr.inputs != 2 {
             bail!("{}: an INR of {} inputs is no picture", self.model, model.inr.inputs);
         }
-        let batch = self.batch(&model)?;
-        let folder = !batch.names.is_empty() && picture_format(&self.output).is_err();
-        if folder {
-            std::fs::create_dir_all(&self.output)
-                .with_context(|| format!("cannot make the folder {}", self.output.display()))?;
-        } else {
-            check_output(&self.output)?;
+        let Batch { mut z, names, columns } = self.batch(&model)?;
+        if let Some(layers) = &self.layers_from {
+            let (other, first) = split_layers(layers)?;
+            model = Arc::new(model.crossed(&z, &one(&model, other)?, first)?);
+            z.clear();
         }
+        let target = self.target(&names)?;
         let engine = global.engine()?;
         let field = engine.load(&model)?;
-        let report = if folder {
-            let mosaic = Mosaic::single(grid, self.aa)?;
-            let dim = model.latent_dim();
-            let mut report = Report::default();
-            for (file, z) in self.files(&batch.names).iter().zip(batch.z.chunks_exact(dim)) {
-                report.merge(&self.write(file, &mosaic, &field, z, global)?);
+        let pictures = names.len().max(1);
+        let report = match target {
+            Target::Sheet => {
+                let mosaic = Mosaic::new(grid, pictures, columns, self.aa)?;
+                self.write(&self.output, &mosaic, &field, &z, global)?
             }
-            report
-        } else {
-            let mosaic = Mosaic::new(grid, batch.names.len().max(1), batch.columns, self.aa)?;
-            self.write(&self.output, &mosaic, &field, &batch.z, global)?
+            Target::Animation => self.animate(&Mosaic::single(grid, self.aa)?, &field, &z, global)?,
+            Target::Files(files) => {
+                let mosaic = Mosaic::single(grid, self.aa)?;
+                let mut report = Report::default();
+                for (file, z) in files.iter().zip(z.chunks_exact(model.latent_dim())) {
+                    report.merge(&self.write(file, &mosaic, &field, z, global)?);
+                }
+                report
+            }
         };
-        let pictures = batch.names.len().max(1);
         let json = json!({
             "output": self.output, "size": [size.width, size.height], "pictures": pictures,
             "device": engine.describe(), "report": report,
@@ -152,14 +200,10 @@ impl Render {
 
     /// The latents to render.
     fn batch(&self, model: &Model) -> Result<Batch> {
-        if let (Some(from), Some(to)) = (&self.from, &self.to) {
-            if model.latent_dim() == 0 {
-                bail!("--from {from}: this model is a single INR without latents");
-            }
-            let (a, b) = (one(model, from)?, one(model, to)?);
-            let last = f32::from(self.steps - 1);
-            let z = (0..self.steps).flat_map(|i| self.latent.path().at(&a, &b, f32::from(i) / last)).collect();
-            let names: Vec<String> = (0..self.steps).map(|i| format!("{i:05}")).collect();
+        if let Some(morph) = self.morph.morph(model, self.latent.path())? {
+            let steps = self.morph.steps.unwrap_or(8);
+            let names: Vec<String> = (0..steps).map(|i| format!("{i:05}")).collect();
+            let z = morph.frames(steps.into()).flatten().collect();
             return Ok(Batch { z, columns: Some(names.len()), names });
         }
         if !self.all {
@@ -174,12 +218,56 @@ impl Render {
         Ok(Batch { z: model.latents.values().to_vec(), names: model.latents.names().to_vec(), columns: None })
     }
 
+    /// Where the pictures of those names are to go, by the output's ending; a folder is made, any other output that could
+    /// not be written is refused before any work is done.
+    fn target(&self, names: &[String]) -> Result<Target> {
+        let ending = self.output.extension().unwrap_or_default();
+        if ending.eq_ignore_ascii_case("gif") {
+            if self.morph.from.is_none() {
+                bail!("{}: an animation is made of a morph; give --from and --to", self.output.display());
+            }
+            check_folder(&self.output)?;
+            return Ok(Target::Animation);
+        }
+        if self.morph.fps.is_some() {
+            bail!("--fps is for animations; name a .gif with -o");
+        }
+        if names.is_empty() || picture_format(&self.output).is_ok() {
+            picture_format(&self.output)?;
+            check_folder(&self.output)?;
+            return Ok(Target::Sheet);
+        }
+        std::fs::create_dir_all(&self.output)
+            .with_context(|| format!("cannot make the folder {}", self.output.display()))?;
+        Ok(Target::Files(self.files(names)))
+    }
+
+    /// Writes the latents' pictures as frames of an animation, with a bar where that takes long.
+    fn animate(&self, mosaic: &Mosaic, field: &Field, z: &[f32], global: &Global) -> Result<Report> {
+        let canvas = canvas(mosaic, field);
+        let frames = z.chunks_exact(field.model().latent_dim());
+        let bar = global.progress(frames.len() as u64, "{bar:40} {pos}/{len} frames, {eta} left");
+        let report = write_gif(&self.output, &canvas, self.morph.fps.unwrap_or(20), |frame| {
+            let (mut report, mut picture) = (Report::default(), Vec::new());
+            for z in frames {
+                picture.clear();
+                report.merge(&mosaic.render(field, z, global.strategy, |rows| {
+                    picture.extend_from_slice(rows);
+                    Ok(())
+                })?);
+                frame(&picture)?;
+                bar.inc(1);
+            }
+            Ok(report)
+        })?;
+        bar.finish_and_clear();
+        Ok(report)
+    }
+
     /// Writes one file, with a bar where that takes long.
     fn write(&self, path: &Path, mosaic: &Mosaic, field: &Field, z: &[f32], global: &Global) -> Result<Report> {
-        let [width, height] = mosaic.size();
-        let Model { inr, values, .. } = &**field.model();
-        let canvas = Canvas { width, height, channels: inr.outputs, range: *values };
-        let bar = global.progress(u64::from(height), "{bar:40} {pos}/{len} rows, {eta} left");
+        let canvas = canvas(mosaic, field);
+        let bar = global.progress(u64::from(canvas.height), "{bar:40} {pos}/{len} rows, {eta} left");
         let report = write_rows(path, &canvas, self.depth, |rows| {
             mosaic.render(field, z, global.strategy, |values| {
                 rows(values)?;
@@ -213,9 +301,15 @@ fn file_name(name: &str) -> String {
     if safe.starts_with('.') { format!("_{safe}") } else { safe }
 }
 
-/// Refuses an output that could not be written, before any work is done.
-pub(super) fn check_output(path: &Path) -> Result<()> {
-    picture_format(path)?;
+/// What a mosaic of a field's pictures is.
+fn canvas(mosaic: &Mosaic, field: &Field) -> Canvas {
+    let [width, height] = mosaic.size();
+    let Model { inr, values, .. } = &**field.model();
+    Canvas { width, height, channels: inr.outputs, range: *values }
+}
+
+/// Refuses an output in a folder that does not exist.
+fn check_folder(path: &Path) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
         bail!("cannot write {}: there is no folder {}", path.display(), folder.display());

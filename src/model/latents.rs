@@ -2,6 +2,7 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use super::init::normal;
 use crate::math::Real;
@@ -116,7 +117,8 @@ impl LatentTable {
 }
 
 /// How to go from one latent to another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Path {
     /// `(1 - t) a + t b`
     #[default]
@@ -145,11 +147,15 @@ impl Path {
 
 impl LatentTable {
     /// A random latent from the normal distribution with the table's own mean and covariance:
-    /// `mean + sum_i e_i (z_i - mean) / sqrt(n)` with standard normal `e_i`.
+    /// `mean + truncation sum_i e_i (z_i - mean) / sqrt(n)` with standard normal `e_i`. A truncation below 1 brings it nearer
+    /// to the mean, to what the table has more of.
     ///
     /// # Errors
-    /// Where the table is empty.
-    pub fn sample(&self, seed: u64) -> Result<Vec<f32>> {
+    /// Where the table is empty, or the truncation is not finite.
+    pub fn sample(&self, seed: u64, truncation: f32) -> Result<Vec<f32>> {
+        if !truncation.is_finite() {
+            return Err(Error::invalid(format!("a sample's truncation of {truncation} is no number")));
+        }
         if self.is_empty() {
             return Err(Error::invalid("there are no latents to learn a distribution from"));
         }
@@ -157,7 +163,7 @@ impl LatentTable {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut z = mean.clone();
         for i in 0..self.len() {
-            let e = f64::from(normal(&mut rng, 1, 1.0)[0]);
+            let e = f64::from(truncation) * f64::from(normal(&mut rng, 1, 1.0)[0]);
             for ((z, &value), m) in z.iter_mut().zip(self.get(i)).zip(&mean) {
                 *z += e * (f64::from(value) - m) / n.sqrt();
             }
@@ -201,13 +207,16 @@ mod tests {
     fn samples_have_the_tables_mean_and_spread() {
         let values: Vec<f32> = (0..200_u8).flat_map(|i| [f32::from(i) / 100.0, 3.0]).collect();
         let t = LatentTable::new((0..200).map(|i| i.to_string()).collect(), values).unwrap();
-        let samples: Vec<Vec<f32>> = (0..2000).map(|seed| t.sample(seed).unwrap()).collect();
+        let samples: Vec<Vec<f32>> = (0..2000).map(|seed| t.sample(seed, 1.0).unwrap()).collect();
         let mean = samples.iter().map(|z| z[0]).sum::<f32>() / 2000.0;
         let variance = samples.iter().map(|z| (z[0] - mean).powi(2)).sum::<f32>() / 2000.0;
         // The table: mean 0.995, variance (200^2 - 1) / 12 / 100^2 = 0.333.
         assert!((mean - 0.995).abs() < 0.05 && (variance - 0.333).abs() < 0.04, "{mean} {variance}");
         assert!(samples.iter().all(|z| (z[1] - 3.0).abs() < 1e-5));
-        assert_eq!(t.sample(7).unwrap(), t.sample(7).unwrap());
+        assert_eq!(t.sample(7, 1.0).unwrap(), t.sample(7, 1.0).unwrap());
+        let from_mean = |truncation| t.sample(7, truncation).unwrap()[0] - 0.995;
+        assert!((from_mean(0.5) - 0.5 * from_mean(1.0)).abs() < 1e-6 && from_mean(0.0).abs() < 1e-6);
+        assert!(t.sample(7, f32::NAN).is_err());
     }
 
     #[test]
