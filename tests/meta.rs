@@ -58,7 +58,7 @@ fn trained(inner_steps: u64, signals: &Signals) -> Model {
 
 fn find(model: &Model, signals: &Signals, search: &Search) -> Vec<f32> {
     let model = Arc::new(model.clone());
-    encode(&Engine::cpu(), &model, signals, &Observed::All, search, 0, || ()).unwrap()
+    encode(&Engine::cpu(), &model, signals, &Observed::All, search, 0, &mut |_| true).unwrap()
 }
 
 /// The mean PSNR of what a search finds.
@@ -83,7 +83,7 @@ fn the_inner_loop_is_gradient_descent_on_each_latent() {
     signals.sample(&[0, 1, 2], 50, &mut ChaCha8Rng::seed_from_u64(1), &mut samples).unwrap();
     let inner = InnerLoop { steps: 4, lr: 0.5 };
     let mut learner = Learner::new(&Engine::cpu(), &Arc::new(model.clone()), AdamConfig::default(), None).unwrap();
-    let got = inner.adapt(&mut learner, COUNT, 8, &samples).unwrap();
+    let got = inner.adapt(&mut learner, COUNT, 8, &samples, &mut |_, _, _| true).unwrap();
 
     let oracle = Network::oracle(&model);
     let mut gradients = Gradients::new(&oracle);

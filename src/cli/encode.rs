@@ -57,7 +57,12 @@ impl Encode {
         let to = Destination::of(&self.output, files.len())?;
         let bar = global.progress(files.len() as u64, "{bar:40} {pos}/{len} {eta}");
         let (observed, search) = (self.observed()?, self.search(&model, matches)?);
-        let z = encode(&engine, &model, &signals, &observed, &search, global.seed, || bar.inc(1))?;
+        let z = encode(&engine, &model, &signals, &observed, &search, global.seed, &mut |progress| {
+            if progress.step == progress.steps {
+                bar.inc(progress.signals.len() as u64);
+            }
+            true
+        })?;
         bar.finish_and_clear();
         to.write(&self.output, &model, signals.names(), &z)?;
 

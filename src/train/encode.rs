@@ -63,6 +63,21 @@ pub enum Observed {
     Pixels(Vec<usize>),
 }
 
+/// How far a search has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// The signals that are sought together at the moment, by their index.
+    pub signals: &'a [usize],
+    /// Steps taken for them, this one included.
+    pub step: u64,
+    /// Steps that there will be.
+    pub steps: u64,
+    /// Their latents after this step, `[signals][latent_dim]`.
+    pub latents: &'a [f32],
+    /// Mean squared error of what this step saw of them, before it changed the latents.
+    pub loss: f64,
+}
+
 /// How codes `e` with a standard normal prior become latents: `z = mean + sum_i e_i (z_i - mean) / sqrt(n)`, which
 /// gives `z` the mean and covariance of the model's own latents `z_i`. A model without latents has `z = e`.
 #[derive(Debug)]
@@ -111,7 +126,10 @@ impl Prior {
     }
 }
 
-/// Finds a latent for every signal; returns them row by row. `progress` hears of each signal that is done.
+/// Finds a latent for every signal; returns them row by row.
+///
+/// `watch` hears of every step and says whether to go on. Where it does not, latents are returned as they are then:
+/// those of signals that the search has not come to are where it would have started.
 ///
 /// # Errors
 /// Where the model has no latents to be found, or the signals do not fit it.
@@ -122,7 +140,7 @@ pub fn encode(
     observed: &Observed,
     search: &Search,
     seed: u64,
-    progress: impl Fn(),
+    watch: &mut dyn FnMut(&Progress<'_>) -> bool,
 ) -> Result<Vec<f32>> {
     if model.latent_dim() == 0 {
         return Err(Error::invalid("a single INR has no latents; `hypersine fit` learns a picture"));
@@ -135,9 +153,9 @@ pub fn encode(
             signals.channels()
         )));
     }
-    let (lr, prior) = match search {
-        Search::Adam(config) => (config.lr, config.prior),
-        Search::Inner(inner) => (inner.lr, 0.0),
+    let (steps, lr, prior) = match search {
+        Search::Adam(config) => (config.steps, config.lr, config.prior),
+        Search::Inner(inner) => (inner.steps, inner.lr, 0.0),
     };
     if !(lr.is_finite() && lr > 0.0 && prior.is_finite() && prior >= 0.0) {
         return Err(Error::invalid("--lr must be more than 0, --prior 0 or more"));
@@ -148,28 +166,66 @@ pub fn encode(
     let mut learner = Learner::new(engine, model, AdamConfig::default(), None)?;
     let prior = Prior::new(model);
     let dim = model.latent_dim();
-    let mut all = vec![0.0; known.len() * dim];
+    let start = if let Search::Adam(_) = search { prior.mean.clone() } else { vec![0.0; dim] };
+    let mut all = start.repeat(known.len());
     // Signals of which as much is known go together, some at a time.
     let mut alike: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     known.iter().enumerate().for_each(|(i, k)| alike.entry(k.len()).or_default().push(i));
-    for block in alike.values().flat_map(|together| together.chunks(BLOCK)) {
+    let mut going = true;
+    for members in alike.values().flat_map(|together| together.chunks(BLOCK)) {
+        let block = Block { signals, members, known: &known };
+        let mut watch = |step, latents: &[f32], loss| {
+            going = watch(&Progress { signals: members, step, steps, latents, loss });
+            going
+        };
         let z = match search {
-            Search::Inner(inner) => {
-                let mut samples = Samples::default();
-                block.iter().for_each(|&i| signals.pixels(i, &known[i], &mut samples));
-                inner.adapt(&mut learner, block.len(), dim, &samples)?
-            }
+            Search::Inner(inner) => inner.adapt(&mut learner, members.len(), dim, &block.all(), &mut watch)?,
             Search::Adam(config) => {
-                let rngs = block.iter().map(|&i| stream(seed, STEPS, i as u64)).collect();
-                adam(&mut learner, &prior, signals, block, &known, config, rngs)?
+                let rngs = members.iter().map(|&i| stream(seed, STEPS, i as u64)).collect();
+                adam(&mut learner, &prior, &block, config, rngs, &mut watch)?
             }
         };
-        for (&i, z) in block.iter().zip(z.chunks_exact(dim)) {
+        for (&i, z) in members.iter().zip(z.chunks_exact(dim)) {
             all[i * dim..][..dim].copy_from_slice(z);
-            progress();
+        }
+        if !going {
+            break;
         }
     }
     Ok(all)
+}
+
+/// Signals that are sought together, and what is known of each of all.
+struct Block<'a> {
+    signals: &'a Signals,
+    /// Which signals; as much is known of each.
+    members: &'a [usize],
+    known: &'a [Vec<usize>],
+}
+
+impl Block<'_> {
+    /// All that is known of the members.
+    fn all(&self) -> Samples {
+        let mut samples = Samples::default();
+        self.members.iter().for_each(|&i| self.signals.pixels(i, &self.known[i], &mut samples));
+        samples
+    }
+
+    /// What a step of Adam sees of them: all that is known, or so many random pixels of it.
+    fn some(&self, rngs: &mut [ChaCha8Rng], samples: &mut Samples) {
+        samples.coordinates.clear();
+        samples.values.clear();
+        for (&i, rng) in self.members.iter().zip(rngs) {
+            let known = &self.known[i];
+            if known.len() <= STEP_POINTS {
+                self.signals.pixels(i, known, samples);
+            } else {
+                let chosen: Vec<usize> =
+                    index::sample(rng, known.len(), STEP_POINTS).into_iter().map(|k| known[k]).collect();
+                self.signals.pixels(i, &chosen, samples);
+            }
+        }
+    }
 }
 
 /// The pixels of signal `i` that are observed.
@@ -190,38 +246,27 @@ fn known(signals: &Signals, i: usize, observed: &Observed, rng: &mut impl Rng) -
     Ok(known)
 }
 
-/// The latents of a block of signals, of which as much is known, by Adam under the prior.
+/// The latents of a block of signals, by Adam under the prior; `watch` as [`InnerLoop::adapt`] has it.
 fn adam(
     learner: &mut Learner,
     prior: &Prior,
-    signals: &Signals,
-    block: &[usize],
-    known: &[Vec<usize>],
+    block: &Block<'_>,
     config: &EncodeConfig,
     mut rngs: Vec<ChaCha8Rng>,
+    watch: &mut dyn FnMut(u64, &[f32], f64) -> bool,
 ) -> Result<Vec<f32>> {
-    let (count, channels) = (block.len(), signals.channels());
+    let (count, channels) = (block.members.len(), block.signals.channels());
     let mut adam = Adam::new(AdamConfig::default());
     let course = Schedule { warm_up: 0, curve: Curve::Cosine { to: 0.1 } };
     let mut e = vec![0.0_f32; count * prior.len()];
     // Per observed value, so that the data term is a mean: the more is known, the less the prior weighs.
     #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
-    let pull = (2.0 * config.prior / (known[block[0]].len() * channels) as f64) as f32;
+    let pull = (2.0 * config.prior / (block.known[block.members[0]].len() * channels) as f64) as f32;
     let latents = |e: &[f32]| e.chunks_exact(prior.len()).flat_map(|e| prior.latent(e)).collect::<Vec<f32>>();
+    let mut z = latents(&e);
     let mut samples = Samples::default();
     for step in 0..config.steps {
-        samples.coordinates.clear();
-        samples.values.clear();
-        for (&i, rng) in block.iter().zip(&mut rngs) {
-            let known = &known[i];
-            if known.len() <= STEP_POINTS {
-                signals.pixels(i, known, &mut samples);
-            } else {
-                let chosen: Vec<usize> =
-                    index::sample(rng, known.len(), STEP_POINTS).into_iter().map(|k| known[k]).collect();
-                signals.pixels(i, &chosen, &mut samples);
-            }
-        }
+        block.some(&mut rngs, &mut samples);
         let objective = Supervised {
             loss: Loss::Mse,
             targets: &samples.values,
@@ -230,18 +275,18 @@ fn adam(
             penalties: Penalties::default(),
             importance: None,
         };
-        let z = latents(&e);
-        learner.backward(
-            Batch { count, latents: &z, coordinates: &samples.coordinates },
-            &objective,
-            Wanted::Latents,
-        )?;
+        let batch = Batch { count, latents: &z, coordinates: &samples.coordinates };
+        let losses = learner.backward(batch, &objective, Wanted::Latents)?;
         // The objective is a mean over the block; so many times its gradient is that of a signal's own mean.
         let rows = learner.latent_gradients().chunks_exact(z.len() / count);
         let mut gradient: Vec<f32> = rows.flat_map(|dz| prior.vjp(dz)).collect();
         gradient.iter_mut().zip(&e).for_each(|(g, e)| *g = *g * count as f32 + pull * e);
         let rate = config.lr * course.factor(step, config.steps);
         adam.step(vec![Parameter { name: "e".into(), value: &mut e, gradient: &gradient, rate }]);
+        z = latents(&e);
+        if !watch(step + 1, &z, losses.outputs) {
+            break;
+        }
     }
-    Ok(latents(&e))
+    Ok(z)
 }

@@ -28,12 +28,22 @@ impl InnerLoop {
 
     /// The latents `[count][latent_dim]` of as many signals, of which `samples` are known.
     ///
+    /// After every step `watch` hears how many were taken, the latents, and the loss before the step; it says whether to go
+    /// on.
+    ///
     /// # Errors
     /// Where the device fails.
     ///
     /// # Panics
     /// Where the samples are not as many for every latent.
-    pub fn adapt(self, learner: &mut Learner, count: usize, dim: usize, samples: &Samples) -> Result<Vec<f32>> {
+    pub fn adapt(
+        self,
+        learner: &mut Learner,
+        count: usize,
+        dim: usize,
+        samples: &Samples,
+        watch: &mut dyn FnMut(u64, &[f32], f64) -> bool,
+    ) -> Result<Vec<f32>> {
         let points = samples.coordinates.len() / 2;
         let importance = Importance { weights: &samples.weights, errors: &[] };
         let objective = Supervised {
@@ -48,10 +58,13 @@ impl InnerLoop {
         // The objective is a mean over all latents; so many times its gradient is that of a latent's own mean.
         #[expect(clippy::cast_possible_truncation, reason = "latents are f32")]
         let rate = (self.lr * count as f64) as f32;
-        for _ in 0..self.steps {
+        for step in 0..self.steps {
             let batch = Batch { count, latents: &z, coordinates: &samples.coordinates };
-            learner.backward(batch, &objective, Wanted::Latents)?;
+            let losses = learner.backward(batch, &objective, Wanted::Latents)?;
             z.iter_mut().zip(learner.latent_gradients()).for_each(|(z, g)| *z -= rate * g);
+            if !watch(step + 1, &z, losses.outputs) {
+                break;
+            }
         }
         Ok(z)
     }

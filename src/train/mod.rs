@@ -14,7 +14,7 @@ pub use config::{
     ActivationKind, BatchConfig, Config, CurveKind, FamilyConfig, HeadKind, LossConfig, LossKind, NetworkConfig,
     OptimiserConfig, Sampling, StopConfig,
 };
-pub use encode::{EncodeConfig, Observed, Search, encode};
+pub use encode::{EncodeConfig, Observed, Progress, Search, encode};
 pub use inner::InnerLoop;
 pub use learner::{Learner, LearnerState, Wanted};
 pub use optimiser::{Adam, AdamConfig, Decay, Ema, Moments, Parameter, clip, parameters, scatter_rows, squares};

@@ -245,6 +245,12 @@ impl Trainer {
         self.config.stop = stop;
     }
 
+    /// Goes on with other learning rates, of the network and of the latents, as the schedule has them at its height. Only a
+    /// checkpoint keeps them: the settings that a model carries are those that the run began with.
+    pub fn set_rates(&mut self, lr: f64, latent_lr: f64) {
+        (self.config.optimiser.lr, self.config.optimiser.latent_lr) = (lr, latent_lr);
+    }
+
     /// Writes all that the run needs to go on; the file is a model, too, which other commands read.
     ///
     /// # Errors
@@ -298,7 +304,7 @@ impl Trainer {
             None => chosen.iter().flat_map(|&i| &self.latents[row(i)]).copied().collect(),
             // First order: the network's gradient is then taken at the latents found, as if they had been given. It sees
             // the same pixels, as in functa; fresh ones made no difference to what is found for unseen pictures.
-            Some(inner) => inner.adapt(&mut self.learner, chosen.len(), dim, &self.samples)?,
+            Some(inner) => inner.adapt(&mut self.learner, chosen.len(), dim, &self.samples, &mut |_, _, _| true)?,
         };
         let loss = self.config.loss.loss();
         let objective = Supervised {
@@ -432,7 +438,7 @@ impl Trainer {
         let mut model = self.so_far()?;
         if let Some(inner) = self.inner() {
             let (search, found) = (Search::Inner(inner), Arc::new(model.clone()));
-            let z = encode(&self.engine, &found, &self.signals, &Observed::All, &search, self.seed, || ())?;
+            let z = encode(&self.engine, &found, &self.signals, &Observed::All, &search, self.seed, &mut |_| true)?;
             model.latents = LatentTable::new(model.latents.names().to_vec(), z)?;
         }
         Ok(model)
