@@ -42,3 +42,18 @@ pub fn write_atomically<T>(path: &Path, write: impl FnOnce(&mut BufWriter<File>)
     complete().map_err(Error::io("write", path))?;
     Ok(done)
 }
+
+/// Writes numbers as a one-dimensional NumPy array of f32.
+///
+/// # Errors
+/// Where the file cannot be written.
+pub fn write_npy(path: &Path, values: &[f32]) -> Result<()> {
+    use npyz::WriterBuilder;
+    let refused = |e| Error::Io { action: "write", path: path.to_owned(), reason: e };
+    write_atomically(path, |file| {
+        let options = npyz::WriteOptions::new().default_dtype().shape(&[values.len() as u64]).writer(file);
+        let mut writer = options.begin_nd().map_err(refused)?;
+        writer.extend(values.iter().copied()).map_err(refused)?;
+        writer.finish().map_err(refused)
+    })
+}

@@ -9,7 +9,7 @@ use clap::{ArgMatches, Args};
 use hypersine::engine::Engine;
 use hypersine::model::file::{self, Precision};
 use hypersine::model::{Domain, LatentTable, Model, ValueRange};
-use hypersine::output::write_atomically;
+use hypersine::output::write_npy;
 use hypersine::signal::{Picture, pictures, psnr};
 use hypersine::train::{EncodeConfig, InnerLoop, Observed, Search, Signals, encode};
 use serde_json::json;
@@ -132,11 +132,11 @@ impl Destination {
 
     fn write(&self, path: &Path, model: &Arc<Model>, names: &[String], z: &[f32]) -> Result<()> {
         match self {
-            Self::Npy => npy(path, z),
+            Self::Npy => Ok(write_npy(path, z)?),
             Self::Folder => {
                 std::fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))?;
                 let rows = names.iter().zip(z.chunks_exact(model.latent_dim()));
-                rows.into_iter().try_for_each(|(name, z)| npy(&path.join(format!("{name}.npy")), z))
+                rows.into_iter().try_for_each(|(name, z)| Ok(write_npy(&path.join(format!("{name}.npy")), z)?))
             }
             Self::Model => {
                 let latents = LatentTable::new(names.to_vec(), z.to_vec())?;
@@ -144,17 +144,4 @@ impl Destination {
             }
         }
     }
-}
-
-/// One latent as NumPy has it.
-fn npy(path: &Path, z: &[f32]) -> Result<()> {
-    use npyz::WriterBuilder;
-    let refused = |e| hypersine::Error::Io { action: "write", path: path.to_owned(), reason: e };
-    write_atomically(path, |file| {
-        let options = npyz::WriteOptions::new().default_dtype().shape(&[z.len() as u64]).writer(file);
-        let mut writer = options.begin_nd().map_err(refused)?;
-        writer.extend(z.iter().copied()).map_err(refused)?;
-        writer.finish().map_err(refused)
-    })?;
-    Ok(())
 }

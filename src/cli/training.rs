@@ -17,6 +17,7 @@ use hypersine::signal::{Canvas, Depth, write_rows};
 use hypersine::train::{
     BatchConfig, Config, FamilyConfig, LossConfig, NetworkConfig, OptimiserConfig, Signals, Step, StopConfig, Trainer,
 };
+use hypersine::viewer::{self, Open, Options, Outcome, Publisher, watched};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -53,6 +54,9 @@ pub(super) struct Records {
     /// Minutes between previews
     #[arg(long, value_name = "MINUTES", default_value_t = 1.0)]
     preview_every: f64,
+    /// Open the live window on the run; it goes on when the window is closed
+    #[arg(long)]
+    view: bool,
     /// Precision of the numbers in the model file; checkpoints are f32
     #[arg(long, value_enum, default_value = "f32")]
     precision: Precision,
@@ -166,12 +170,54 @@ impl Records {
         Ok(Trainer::new(config, signals, global.seed, &engine)?)
     }
 
-    /// Trains until the end that the settings ask for, then writes the model.
+    /// Trains until the end that the settings ask for, then writes the model; beside a window, if one is wanted.
     pub(super) fn run(&self, trainer: Trainer, global: &Global) -> Result<()> {
+        if !self.view {
+            return self.train(trainer, global, None);
+        }
+        let (publisher, watch) = watched();
+        let (signals, config) = (trainer.signals().clone(), trainer.config().clone());
+        let options = Options {
+            open: Open::Run { watch, signals, config, model: Arc::new(trainer.so_far()?) },
+            latent: None,
+            mix: None,
+            truth: None,
+            size: None,
+            device: global.device.clone(),
+            strategy: global.strategy,
+            seed: global.seed,
+            fresh: false,
+            trace: None,
+            started: Instant::now(),
+        };
+        // Windows belong to the main thread.
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| self.train(trainer, global, Some(publisher)));
+            match viewer::run(options) {
+                Ok(Outcome::Closed) => {}
+                Ok(Outcome::NoDisplay(why)) => log::warn!("{why}; the run goes on without a window"),
+                Err(e) => log::warn!("the window ended: {e}; the run goes on without it"),
+            }
+            run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    fn train(&self, trainer: Trainer, global: &Global, mut publisher: Option<Publisher>) -> Result<()> {
+        let done = self.train_watched(trainer, global, &mut publisher);
+        if let (Err(e), Some(publisher)) = (&done, &mut publisher) {
+            publisher.fail(format!("{e:#}"));
+        }
+        done
+    }
+
+    fn train_watched(&self, trainer: Trainer, global: &Global, publisher: &mut Option<Publisher>) -> Result<()> {
         let mut run = Run::new(self, trainer, global)?;
         let interrupted = interrupts()?;
         while run.trainer.end().is_none() {
             if interrupted.load(Ordering::SeqCst) {
+                if let Some(publisher) = publisher {
+                    publisher.close();
+                }
                 run.save_checkpoint().context("interrupted, and the checkpoint could not be written")?;
                 bail!(
                     "interrupted after step {}: {} holds the run; the same command with --resume continues it",
@@ -179,7 +225,12 @@ impl Records {
                     self.checkpoint().display()
                 );
             }
-            run.step()?;
+            let step = run.step()?;
+            if let Some(window) = publisher
+                && !window.turn(&mut run.trainer, &step, &interrupted)?
+            {
+                *publisher = None;
+            }
         }
         run.finish()
     }
@@ -238,7 +289,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn step(&mut self) -> Result<()> {
+    fn step(&mut self) -> Result<Step> {
         let step = self.trainer.step().map_err(|e| self.with_checkpoint(e.into()))?;
         if let Some(log) = &mut self.log {
             // Each line is whole, whenever the run is killed.
@@ -262,7 +313,7 @@ impl<'a> Run<'a> {
             }
             self.last_preview = Instant::now();
         }
-        Ok(())
+        Ok(step)
     }
 
     fn save_checkpoint(&self) -> Result<()> {

@@ -1,23 +1,27 @@
 //! `view`: the live window.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use hypersine::model::Model;
-use hypersine::viewer::{self, Options, Outcome};
+use hypersine::model::{Model, ValueRange};
+use hypersine::signal::is_picture;
+use hypersine::train::Signals;
+use hypersine::viewer::{self, Open, Options, Outcome};
 
 use super::latent::split_mix;
 use super::render::{Render, Size};
 use super::{Global, open_model};
 
-/// Open the live window
+/// Open the live window: on a model, or on a picture or a folder of pictures, which are learned while you watch
 ///
-/// The picture is evaluated at the window's own resolution while you pan, zoom and mix.
+/// The picture is evaluated at the window's own resolution while you pan, zoom and mix. `?` lists every key. Dropping a
+/// file on the window opens it, too; a picture that is dropped on a model with latents is encoded.
 #[derive(Args)]
 pub(super) struct View {
-    /// Model file, @emoji or @faces
-    #[arg(default_value = BUILTIN)]
+    /// Model file, @emoji or @faces; a picture or a folder of pictures
+    #[arg(default_value = BUILTIN, value_name = "MODEL|PICTURE|FOLDER")]
     model: String,
     /// The latent to start with: its name or index
     #[arg(long, value_name = "NAME|INDEX")]
@@ -25,9 +29,18 @@ pub(super) struct View {
     /// Another latent to mix in
     #[arg(long, value_name = "OTHER:T", requires = "latent")]
     mix: Option<String>,
-    /// Size of the window
-    #[arg(long, value_name = "WxH", default_value = "960x720")]
-    size: Size,
+    /// Signals to compare with: a picture, or a folder of pictures named as the latents are
+    #[arg(long, value_name = "PICTURE|FOLDER")]
+    truth: Option<PathBuf>,
+    /// Size of the window [default: as it last was]
+    #[arg(long, value_name = "WxH")]
+    size: Option<Size>,
+    /// Begin afresh: nothing that the window remembers counts
+    #[arg(long)]
+    fresh: bool,
+    /// Write what every frame and picture took to this file, a line of JSON each
+    #[arg(long, value_name = "FILE.jsonl")]
+    trace: Option<PathBuf>,
     /// Where there is no display, write a contact sheet instead of failing
     #[arg(skip)]
     fall_back: bool,
@@ -40,23 +53,48 @@ const SHEET: &str = "hypersine.png";
 impl Default for View {
     /// What the bare `hypersine` does.
     fn default() -> Self {
-        Self { model: BUILTIN.into(), latent: None, mix: None, size: Size { width: 960, height: 720 }, fall_back: true }
+        Self {
+            model: BUILTIN.into(),
+            latent: None,
+            mix: None,
+            truth: None,
+            size: None,
+            fresh: false,
+            trace: None,
+            fall_back: true,
+        }
     }
 }
 
 impl View {
     pub(super) fn run(&self, global: &Global) -> Result<()> {
-        let model = open_model(&self.model)?;
-        let latent = self.latent.as_ref().map_or(Ok(0), |name| model.latents.find(name))?;
-        let mix = self.mix.as_deref().map(|mix| row_and_share(&model, mix)).transpose()?;
+        let started = Instant::now();
+        let path = Path::new(&self.model);
+        let (open, latent, mix) = if path.is_dir() || is_picture(path) {
+            if self.latent.is_some() {
+                bail!("--latent: {} is learned from the start; it has no latents yet", self.model);
+            }
+            let config = viewer::live_settings(path.is_dir());
+            let signals = Signals::load(path, None, ValueRange::default(), config.network.coordinates())?;
+            (Open::Fit { signals, config }, None, None)
+        } else {
+            let model = open_model(&self.model)?;
+            let latent = self.latent.as_ref().map(|name| model.latents.find(name)).transpose()?;
+            let mix = self.mix.as_deref().map(|mix| row_and_share(&model, mix)).transpose()?;
+            (Open::Model { model, name: self.model.clone() }, latent, mix)
+        };
         let options = Options {
-            model,
-            name: self.model.clone(),
+            open,
             latent,
             mix,
-            size: [self.size.width, self.size.height],
+            truth: self.truth.clone(),
+            size: self.size.map(|s| [s.width, s.height]),
             device: global.device.clone(),
             strategy: global.strategy,
+            seed: global.seed,
+            fresh: self.fresh,
+            trace: self.trace.clone(),
+            started,
         };
         match viewer::run(options)? {
             Outcome::Closed => Ok(()),

@@ -335,8 +335,8 @@ impl Context {
     /// [`GpuError::Validation`] where the driver refuses it.
     pub fn pipeline(&self, file: &str, context: &impl serde::Serialize) -> Result<wgpu::ComputePipeline> {
         let text = shader::link(file, context);
-        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = pipelines.get(&text) {
+        let pipelines = || self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = pipelines().get(&text) {
             return Ok(found.clone());
         }
         let source = wgpu::ShaderSource::Wgsl(text.as_str().into());
@@ -363,7 +363,8 @@ impl Context {
         });
         self.check()?;
         log::debug!("pipeline {file}: {:.1} ms", started.elapsed().as_secs_f64() * 1e3);
-        pipelines.insert(text, pipeline.clone());
+        // Another thread may have made it meanwhile; neither waits for the other.
+        pipelines().insert(text, pipeline.clone());
         Ok(pipeline)
     }
 

@@ -297,7 +297,7 @@ impl Field {
         target: &wgpu::Buffer,
     ) -> Result<Timings> {
         let mut evaluation = self.evaluation(codes, latents, domain, Target::Buffer(target))?;
-        let stopwatch = Stopwatch::new(&self.ctx)?;
+        let mut stopwatch = Stopwatch::new(&self.ctx)?;
         let mut timings = Timings { clock: stopwatch.clock(), ..Timings::default() };
         while let Some(macs) = evaluation.next_slice(SLICE) {
             let (ran, waited) = stopwatch.run(&self.ctx, "evaluate", |pass| evaluation.record(pass))?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::layout::{Layer, Layout, Placed, Plan, Tensor};
 use super::memory::{Buffer, Use};
 use super::tile::{Extent, Tile};
+use super::timing::Stopwatch;
 use super::{Context, generate};
 use crate::Result;
 use crate::measure::{Timings, Work};
@@ -69,6 +70,15 @@ impl Field {
     /// Where theta does not fit one buffer, the heads are to be fused but fill several, or the device fails.
     pub fn prepare(&self, z: &[f32], batch: usize, fused: bool) -> Result<Codes> {
         generate::prepare(self, z, batch, fused)
+    }
+
+    /// As [`Field::prepare`], without waiting: what is submitted later finds the codes ready. `stopwatch` starts; what it
+    /// was started for before must have been taken.
+    ///
+    /// # Errors
+    /// As [`Field::prepare`].
+    pub fn start(&self, z: &[f32], batch: usize, fused: bool, stopwatch: &mut Stopwatch) -> Result<Codes> {
+        generate::start(self, z, batch, fused, stopwatch)
     }
 
     /// Whether the heads can be fused here: linear ones that fill more than one binding cannot.

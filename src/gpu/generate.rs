@@ -73,7 +73,40 @@ impl MaterialiseSpec {
     }
 }
 
+/// Generates and waits, in slices that fit the device's pace.
 pub(super) fn prepare(field: &Field, z: &[f32], batch: usize, fused: bool) -> Result<Codes> {
+    let mut stopwatch = Stopwatch::new(&field.ctx)?;
+    generate(field, z, batch, fused, &mut |dispatches, timings| {
+        for dispatch in dispatches {
+            run(&field.ctx, &mut stopwatch, dispatch, count(batch), timings)?;
+        }
+        timings.clock = stopwatch.clock();
+        Ok(())
+    })
+}
+
+/// Submits all of it at once and does not wait; `stopwatch` will tell how long it took.
+pub(super) fn start(field: &Field, z: &[f32], batch: usize, fused: bool, stopwatch: &mut Stopwatch) -> Result<Codes> {
+    let ctx = &field.ctx;
+    generate(field, z, batch, fused, &mut |dispatches, _| {
+        let label = Some("generate");
+        let mut encoder = ctx.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        let timestamp_writes = stopwatch.compute();
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes });
+        for dispatch in dispatches {
+            dispatch.choose(ctx, 0..count(batch));
+            dispatch.record(&mut pass);
+        }
+        drop(pass);
+        stopwatch.submit(ctx, Vec::new(), encoder);
+        Ok(())
+    })
+}
+
+/// Runs generation's dispatches in order, and adds to its timings.
+type Runs<'a> = dyn FnMut(&mut [OverLatents], &mut Timings) -> Result<()> + 'a;
+
+fn generate(field: &Field, z: &[f32], batch: usize, fused: bool, runs: &mut Runs<'_>) -> Result<Codes> {
     let (ctx, layout) = (&field.ctx, &field.layout);
     let dim = field.model.latent_dim();
     assert_eq!(z.len(), batch * dim, "latents do not match the model");
@@ -106,11 +139,7 @@ pub(super) fn prepare(field: &Field, z: &[f32], batch: usize, fused: bool) -> Re
         _ => Some(ctx.buffer("the generated weights", bytes, usage, Use::Theta)?),
     };
     let buffers = Buffers { latents: &latents, rows: &rows, mapped: None, generated: generated.as_ref() };
-    let stopwatch = Stopwatch::new(ctx)?;
-    for mut dispatch in dispatches(field, plan, &buffers, batch)? {
-        run(ctx, &stopwatch, &mut dispatch, count(batch), &mut codes.timings)?;
-    }
-    codes.timings.clock = stopwatch.clock();
+    runs(&mut dispatches(field, plan, &buffers, batch)?, &mut codes.timings)?;
     (codes.features, codes.generated) = (Some(rows), generated);
     Ok(codes)
 }
@@ -255,7 +284,7 @@ fn over_latents(
 /// Runs a kernel over a batch in slices of latents that fit the device's pace.
 fn run(
     ctx: &Context,
-    stopwatch: &Stopwatch,
+    stopwatch: &mut Stopwatch,
     dispatch: &mut OverLatents,
     total: u32,
     timings: &mut Timings,

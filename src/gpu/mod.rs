@@ -18,6 +18,7 @@ pub use evaluate::{Evaluation, Target, TextureTarget};
 pub use field::{Codes, Field};
 pub use learn::{AdamStep, Learner};
 pub use memory::{Buffer, Use};
+pub use timing::Stopwatch;
 
 /// What a GPU can refuse.
 #[derive(Clone, Debug, thiserror::Error)]

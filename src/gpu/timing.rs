@@ -1,5 +1,6 @@
-//! How long the GPU worked: its own timestamps where it has them, the wall clock around a wait where not.
+//! How long the GPU worked: its own timestamps where it has them, the wall clock where not.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Context;
@@ -7,10 +8,13 @@ use super::memory::{Buffer, Use};
 use crate::Result;
 use crate::measure::Clock;
 
-/// Submits passes one at a time and times each.
+/// Times one submission at a time, from the start of its pass to the end.
 #[derive(Debug)]
-pub(super) struct Stopwatch {
+pub struct Stopwatch {
     stamps: Option<Stamps>,
+    submitted: Option<Instant>,
+    /// Set by the device's callback.
+    done: Arc<Mutex<Option<Instant>>>,
 }
 
 #[derive(Debug)]
@@ -21,10 +25,18 @@ struct Stamps {
     period_ns: f64,
 }
 
+/// Bytes of two timestamps.
+const BYTES: u64 = 16;
+
 impl Stopwatch {
-    pub(super) fn new(ctx: &Context) -> Result<Self> {
+    /// A stopwatch that is not running.
+    ///
+    /// # Errors
+    /// Where the device is out of memory.
+    pub fn new(ctx: &Context) -> Result<Self> {
+        let done = Arc::default();
         if !ctx.device().features().contains(wgpu::Features::TIMESTAMP_QUERY) {
-            return Ok(Self { stamps: None });
+            return Ok(Self { stamps: None, submitted: None, done });
         }
         let queries = ctx.device().create_query_set(&wgpu::QuerySetDescriptor {
             label: Some("stopwatch"),
@@ -33,49 +45,96 @@ impl Stopwatch {
         });
         let resolve = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
         let read = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
-        Ok(Self {
-            stamps: Some(Stamps {
-                queries,
-                resolved: ctx.buffer("timestamps", 16, resolve, Use::Other)?,
-                staging: ctx.buffer("timestamps", 16, read, Use::Readback)?,
-                period_ns: f64::from(ctx.queue().get_timestamp_period()),
-            }),
+        let stamps = Stamps {
+            queries,
+            resolved: ctx.buffer("timestamps", BYTES, resolve, Use::Other)?,
+            staging: ctx.buffer("timestamps", BYTES, read, Use::Readback)?,
+            period_ns: f64::from(ctx.queue().get_timestamp_period()),
+        };
+        Ok(Self { stamps: Some(stamps), submitted: None, done })
+    }
+
+    /// One that nothing waits for: a software driver's timestamps hold up whoever submits them, and say no more than the
+    /// wall clock, which is read there instead.
+    ///
+    /// # Errors
+    /// Where the device is out of memory.
+    pub fn unobtrusive(ctx: &Context) -> Result<Self> {
+        if ctx.is_software() {
+            return Ok(Self { stamps: None, submitted: None, done: Arc::default() });
+        }
+        Self::new(ctx)
+    }
+
+    /// Which clock it reads.
+    pub fn clock(&self) -> Clock {
+        if self.stamps.is_some() { Clock::GpuTimestamps } else { Clock::Wall }
+    }
+
+    /// For the compute pass that is timed.
+    pub fn compute(&self) -> Option<wgpu::ComputePassTimestampWrites<'_>> {
+        self.stamps.as_ref().map(|s| wgpu::ComputePassTimestampWrites {
+            query_set: &s.queries,
+            beginning_of_pass_write_index: Some(0),
+            end_of_pass_write_index: Some(1),
         })
     }
 
-    pub(super) fn clock(&self) -> Clock {
-        if self.stamps.is_some() { Clock::GpuTimestamps } else { Clock::Wall }
+    /// For the render pass that is timed.
+    pub fn render(&self) -> Option<wgpu::RenderPassTimestampWrites<'_>> {
+        self.stamps.as_ref().map(|s| wgpu::RenderPassTimestampWrites {
+            query_set: &s.queries,
+            beginning_of_pass_write_index: Some(0),
+            end_of_pass_write_index: Some(1),
+        })
+    }
+
+    /// Submits what `encoder` recorded, after `before`, and starts. What was running before must have been taken.
+    pub fn submit(&mut self, ctx: &Context, before: Vec<wgpu::CommandBuffer>, mut encoder: wgpu::CommandEncoder) {
+        if let Some(s) = &self.stamps {
+            encoder.resolve_query_set(&s.queries, 0..2, s.resolved.raw(), 0);
+            encoder.copy_buffer_to_buffer(s.resolved.raw(), 0, s.staging.raw(), 0, Some(BYTES));
+        }
+        self.done = Arc::default();
+        self.submitted = Some(Instant::now());
+        ctx.queue().submit(before.into_iter().chain([encoder.finish()]));
+        let slot = Arc::clone(&self.done);
+        let tell = move || *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        match &self.stamps {
+            // Mapped when all that was submitted is done. A lost device is reported elsewhere.
+            Some(s) => s.staging.raw().slice(..BYTES).map_async(wgpu::MapMode::Read, move |_| tell()),
+            None => ctx.queue().on_submitted_work_done(tell),
+        }
+    }
+
+    /// How long the pass ran, and how long the host waited from submission on; None while it runs, and when it was not
+    /// started. The device must be polled in between.
+    pub fn take(&mut self) -> Option<(Duration, Duration)> {
+        let done = (*self.done.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let waited = done.duration_since(self.submitted.take()?);
+        let Some(s) = &self.stamps else { return Some((waited, waited)) };
+        let ticks = s.staging.raw().slice(..BYTES).get_mapped_range().map_or(0, |view| {
+            let at = |i: usize| bytemuck::pod_read_unaligned::<u64>(&view[8 * i..8 * i + 8]);
+            at(1).saturating_sub(at(0))
+        });
+        s.staging.raw().unmap();
+        // Some drivers return zeros (wgpu #9414): then the wall clock is all there is.
+        let ran = if ticks == 0 { waited } else { Duration::from_secs_f64(ticks as f64 * s.period_ns * 1e-9) };
+        Some((ran, waited))
     }
 
     /// Records one compute pass, submits it, waits for it, and returns how long it ran and how long the host waited.
     pub(super) fn run(
-        &self,
+        &mut self,
         ctx: &Context,
         label: &str,
         record: impl FnOnce(&mut wgpu::ComputePass<'_>),
     ) -> Result<(Duration, Duration)> {
         let mut encoder = ctx.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(label) });
-        let timestamp_writes = self.stamps.as_ref().map(|s| wgpu::ComputePassTimestampWrites {
-            query_set: &s.queries,
-            beginning_of_pass_write_index: Some(0),
-            end_of_pass_write_index: Some(1),
-        });
+        let timestamp_writes = self.compute();
         record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(label), timestamp_writes }));
-        if let Some(s) = &self.stamps {
-            encoder.resolve_query_set(&s.queries, 0..2, s.resolved.raw(), 0);
-            encoder.copy_buffer_to_buffer(s.resolved.raw(), 0, s.staging.raw(), 0, Some(16));
-        }
-        let started = Instant::now();
-        ctx.queue().submit([encoder.finish()]);
+        self.submit(ctx, Vec::new(), encoder);
         ctx.wait()?;
-        let waited = started.elapsed();
-        let Some(s) = &self.stamps else { return Ok((waited, waited)) };
-        let ticks = ctx.map(&s.staging, 16, |view| {
-            let at = |i: usize| bytemuck::pod_read_unaligned::<u64>(&view[8 * i..8 * i + 8]);
-            at(1).saturating_sub(at(0))
-        })?;
-        // Some drivers return zeros (wgpu #9414): then the wall clock is all there is.
-        let ran = if ticks == 0 { waited } else { Duration::from_secs_f64(ticks as f64 * s.period_ns * 1e-9) };
-        Ok((ran, waited))
+        Ok(self.take().unwrap_or_default())
     }
 }

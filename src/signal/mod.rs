@@ -8,5 +8,5 @@ mod write;
 
 pub use animation::write_gif;
 pub use compare::{psnr, ssim};
-pub use picture::{Picture, pictures};
+pub use picture::{Picture, is_picture, pictures};
 pub use write::{Canvas, Depth, Rows, picture_format, write_rows};

@@ -71,21 +71,25 @@ impl Picture {
     }
 }
 
+/// Endings of the files that are read.
+const KNOWN: [&str; 8] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "exr", "hdr"];
+
+/// Whether a file is called as pictures are.
+pub fn is_picture(path: &Path) -> bool {
+    path.extension().and_then(|e| e.to_str()).is_some_and(|e| KNOWN.contains(&e.to_lowercase().as_str()))
+}
+
 /// The picture file itself, or the picture files in a folder, sorted.
 ///
 /// # Errors
 /// Where the folder cannot be read or has none.
 pub fn pictures(path: &Path) -> Result<Vec<PathBuf>> {
-    const KNOWN: [&str; 8] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "exr", "hdr"];
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
     let entries = std::fs::read_dir(path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
     let entries = entries.map_err(Error::io("read the folder", path))?;
-    let known = |p: &PathBuf| {
-        p.extension().and_then(|e| e.to_str()).is_some_and(|e| KNOWN.contains(&e.to_lowercase().as_str()))
-    };
-    let mut files: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).filter(known).collect();
+    let mut files: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).filter(|p| is_picture(p)).collect();
     files.sort();
     if files.is_empty() {
         return Err(Error::file(path, format!("no pictures ({}) in this folder", KNOWN.join(", "))));

@@ -2,43 +2,100 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `app` | the event loop: input to scene, scene to painter, painter to window |
-//! | `scene` | what is to be shown: latents, mix, view |
+//! | `app` | the event loop |
+//! | `live` | an open window: scene to painter, painter to screen, news and answers from threads |
+//! | `scene` | what is to be shown: model, latents, view, looks |
+//! | `latent` | the codes at hand, their mix, keyframes, undo |
 //! | `view` | pan and zoom |
+//! | `keys` | what keys do |
+//! | `panel` | the controls: scene and facts in, wishes out |
 //! | `painter` | evaluates the scene a slice at a time, coarse first, on the GPU or on worker threads |
 //! | `present` | the window's surface: the picture, and egui over it |
-//! | `panel` | the controls |
+//! | `learn` | runs and searches that are watched |
+//! | `errands` | PSNR, weights, files: worked out beside the picture |
+//! | `memory` | what is remembered between runs |
+//! | `trace` | a record of frames |
 
 mod app;
+mod errands;
+mod keys;
+mod latent;
+mod learn;
+mod live;
+mod memory;
 mod painter;
 mod panel;
 mod present;
 mod scene;
+mod trace;
 mod view;
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
+
+pub use learn::{Publisher, Watch, watched};
 
 use crate::engine::{DeviceChoice, Strategy};
 use crate::model::Model;
+use crate::train::{BatchConfig, Config, NetworkConfig, OptimiserConfig, Signals, StopConfig};
 use crate::{Error, Result};
 
-/// What to open the window with.
-#[derive(Clone, Debug)]
+/// What a window opens on.
+#[derive(Debug)]
+pub enum Open {
+    /// A model; its INR takes two coordinates and gives one to four values.
+    Model {
+        /// The model.
+        model: Arc<Model>,
+        /// What the command line calls it.
+        name: String,
+    },
+    /// A run of the window's own, from the start.
+    Fit {
+        /// What is learned: one picture, or a family.
+        signals: Signals,
+        /// How.
+        config: Config,
+    },
+    /// A run that goes on elsewhere.
+    Run {
+        /// Where its news come from.
+        watch: Watch,
+        /// What is learned.
+        signals: Signals,
+        /// How.
+        config: Config,
+        /// The model as it is now.
+        model: Arc<Model>,
+    },
+}
+
+/// How to open the window.
+#[derive(Debug)]
 pub struct Options {
-    /// The model to show; its INR takes two coordinates and gives one to four values.
-    pub model: Arc<Model>,
-    /// Its name, for the title.
-    pub name: String,
-    /// Row of the latent to start with.
-    pub latent: usize,
+    /// What on.
+    pub open: Open,
+    /// Row of the latent to start with; None: where a person last was.
+    pub latent: Option<usize>,
     /// Row and share of a latent to mix in.
     pub mix: Option<(usize, f32)>,
-    /// Size of the window in logical pixels.
-    pub size: [u32; 2],
-    /// Where to evaluate. Whatever adapter there is presents.
+    /// A picture, or a folder of pictures named as the latents are, to compare with.
+    pub truth: Option<PathBuf>,
+    /// Size of the window in logical pixels; None: as it last was.
+    pub size: Option<[u32; 2]>,
+    /// Where to evaluate and learn. Whatever adapter there is presents.
     pub device: DeviceChoice,
     /// How generated weights reach the INR.
     pub strategy: Strategy,
+    /// Of what is random in learning.
+    pub seed: u64,
+    /// Nothing that was remembered counts.
+    pub fresh: bool,
+    /// Write a line of JSON for every frame and picture to this file.
+    pub trace: Option<PathBuf>,
+    /// When the program began, from which the trace counts.
+    pub started: Instant,
 }
 
 /// How a window ended.
@@ -50,20 +107,46 @@ pub enum Outcome {
     NoDisplay(String),
 }
 
-/// Opens the window and returns when it is closed.
-///
-/// # Errors
-/// Where the model is no picture, or the device fails.
-pub fn run(options: Options) -> Result<Outcome> {
-    let inr = &options.model.inr;
+/// What a fit in the window starts from: smaller steps of a smaller network than `fit` takes, so that something is seen
+/// at once, and no end.
+pub fn live_settings(family: bool) -> Config {
+    let base = if family { Config::train() } else { Config::fit() };
+    let stop = StopConfig { steps: 1_000_000, ..base.stop };
+    if family {
+        let optimiser = OptimiserConfig { schedule: crate::train::CurveKind::Constant, ..base.optimiser };
+        return Config { optimiser, stop, ..base };
+    }
+    Config {
+        network: NetworkConfig { width: 128, ..base.network },
+        batch: BatchConfig { points: 8192, ..base.batch },
+        optimiser: OptimiserConfig { lr: 5e-4, ..base.optimiser },
+        stop,
+        ..base
+    }
+}
+
+/// Whether the window can show this model.
+fn check(model: &Model) -> Result<()> {
+    let inr = &model.inr;
     if inr.inputs != 2 || inr.outputs > 4 {
         return Err(Error::invalid(format!(
             "an INR of {} inputs and {} outputs is no picture; the viewer shows pictures",
             inr.inputs, inr.outputs
         )));
     }
-    if options.model.latent_dim() > 0 && options.model.latents.is_empty() {
+    if model.latent_dim() > 0 && model.latents.is_empty() {
         return Err(Error::invalid("this model came without latents, so there is nothing to show"));
+    }
+    Ok(())
+}
+
+/// Opens the window and returns when it is closed.
+///
+/// # Errors
+/// Where the model is no picture, or the device fails.
+pub fn run(options: Options) -> Result<Outcome> {
+    if let Open::Model { model, .. } = &options.open {
+        check(model)?;
     }
     app::run(options)
 }

@@ -1,24 +1,53 @@
 //! The window's surface: the evaluated picture, and egui over it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytemuck::{Pod, Zeroable};
 use winit::window::Window;
 
-use super::painter::Shown;
+use super::painter::{BYTES, Shown, texture};
+use super::scene::Look;
 use crate::Result;
-use crate::gpu::{Context, GpuError, shader};
+use crate::gpu::{Context, GpuError, Stopwatch, shader};
 use crate::model::Region;
+
+/// Mirrors `Place` in `present.wgsl`: from the canvas (0 to 1) to some region (0 to 1).
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Place {
+    scale: [f32; 2],
+    offset: [f32; 2],
+}
 
 /// Mirrors `View` in `present.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Placement {
-    scale: [f32; 2],
-    offset: [f32; 2],
-    linearise: u32,
-    pad: [u32; 3],
+    picture: Place,
+    truth: Place,
+    frame: Place,
     background: [f32; 4],
+    size: [f32; 2],
+    divider: f32,
+    gain: f32,
+    mode: u32,
+    samples: u32,
+    linearise: u32,
+    shade: u32,
+}
+
+impl Place {
+    /// Where the canvas, which shows `view`, lies on `region`.
+    fn of(view: &Region, region: &Region) -> Self {
+        let (width, height) = (region.x1 - region.x0, region.y1 - region.y0);
+        #[expect(clippy::cast_possible_truncation, reason = "ratios and differences of one view: f32 is plenty")]
+        Self {
+            scale: [((view.x1 - view.x0) / width) as f32, ((view.y1 - view.y0) / height) as f32],
+            offset: [((view.x0 - region.x0) / width) as f32, ((view.y0 - region.y0) / height) as f32],
+        }
+    }
 }
 
 /// What egui wants drawn.
@@ -28,22 +57,39 @@ pub(super) struct Overlay {
     pub pixels_per_point: f32,
 }
 
-/// A part of the window in physical pixels, and the region of the picture plane it shows.
+/// What is seen on the canvas, a part of the window in physical pixels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Canvas {
     pub origin: [f32; 2],
     pub size: [f32; 2],
+    /// The region of the picture plane that it shows.
     pub region: Region,
+    /// The coordinates that the model was trained on.
+    pub frame: Region,
+    pub look: Look,
+    /// Where the signal itself begins, 0 to 1 from the left; None: nowhere.
+    pub divider: Option<f32>,
+    /// What errors and gradients are multiplied by.
+    pub gain: f32,
+    /// Darken what lies outside the frame.
+    pub shade: bool,
+    pub background: [f32; 3],
 }
 
 pub(super) struct Presenter {
+    /// A frame that is not presented before it is drawn. (It must be dropped before its surface.)
+    drawing: Option<(wgpu::SurfaceTexture, Arc<AtomicBool>)>,
     ctx: Arc<Context>,
     surface: wgpu::Surface<'static>,
     config: wgpu::SurfaceConfiguration,
     pipeline: wgpu::RenderPipeline,
-    sampler: wgpu::Sampler,
     placement: wgpu::Buffer,
+    /// In place of a picture that is not there.
+    blank: wgpu::TextureView,
     egui: egui_wgpu::Renderer,
+    stopwatch: Stopwatch,
+    /// The stopwatch runs: of the frames until it is read, none is timed.
+    timing: bool,
 }
 
 /// The best adapter that can present to the window, opened.
@@ -99,11 +145,6 @@ impl Presenter {
             multiview_mask: None,
             cache: None,
         });
-        let sampler = device.create_sampler(&wgpu::SamplerDescriptor {
-            mag_filter: wgpu::FilterMode::Linear,
-            min_filter: wgpu::FilterMode::Linear,
-            ..Default::default()
-        });
         let placement = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("placement"),
             size: size_of::<Placement>() as u64,
@@ -111,11 +152,25 @@ impl Presenter {
             mapped_at_creation: false,
         });
         let egui = egui_wgpu::Renderer::new(device, format, egui_wgpu::RendererOptions::default());
+        let blank = texture(ctx, [1, 1], BYTES).create_view(&wgpu::TextureViewDescriptor::default());
         ctx.check()?;
-        Ok(Self { ctx: Arc::clone(ctx), surface, config, pipeline, sampler, placement, egui })
+        Ok(Self {
+            ctx: Arc::clone(ctx),
+            surface,
+            config,
+            pipeline,
+            placement,
+            blank,
+            egui,
+            drawing: None,
+            stopwatch: Stopwatch::unobtrusive(ctx)?,
+            timing: false,
+        })
     }
 
     pub(super) fn resize(&mut self, size: [u32; 2]) {
+        // A frame of the old size is not worth waiting for.
+        self.drawing = None;
         if size[0] > 0 && size[1] > 0 {
             [self.config.width, self.config.height] = size;
             self.surface.configure(self.ctx.device(), &self.config);
@@ -127,17 +182,12 @@ impl Presenter {
     pub(super) fn draw(
         &mut self,
         shown: Option<&Shown>,
+        truth: Option<&wgpu::TextureView>,
         canvas: &Canvas,
         overlay: &Overlay,
-        background: [f32; 3],
     ) -> Result<()> {
         use wgpu::CurrentSurfaceTexture::{Lost, Occluded, Outdated, Suboptimal, Success, Timeout, Validation};
         let (device, queue) = (self.ctx.device(), self.ctx.queue());
-        for (id, deltas) in &overlay.textures.set {
-            for delta in deltas {
-                self.egui.update_texture(device, queue, *id, delta);
-            }
-        }
         let frame = match self.surface.get_current_texture() {
             Success(frame) | Suboptimal(frame) => frame,
             Timeout | Occluded => return Ok(()),
@@ -145,7 +195,8 @@ impl Presenter {
                 self.surface.configure(device, &self.config);
                 return self.ctx.check();
             }
-            Validation => return self.ctx.check(),
+            // A lost device among other things, and of that wgpu tells when polled.
+            Validation => return self.ctx.poll(),
         };
         let target = frame.texture.create_view(&wgpu::TextureViewDescriptor::default());
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("frame") });
@@ -153,10 +204,11 @@ impl Presenter {
             size_in_pixels: [self.config.width, self.config.height],
             pixels_per_point: overlay.pixels_per_point,
         };
+        let timed = !self.timing;
         let mut commands = self.egui.update_buffers(device, queue, &mut encoder, &overlay.shapes, &screen);
-        let picture = shown.map(|s| self.place(s, canvas, background));
+        let picture = self.place(shown, truth, canvas);
         {
-            let [r, g, b] = background.map(f64::from);
+            let [r, g, b] = canvas.background.map(f64::from);
             let mut pass = encoder
                 .begin_render_pass(&wgpu::RenderPassDescriptor {
                     label: Some("frame"),
@@ -169,38 +221,91 @@ impl Presenter {
                             store: wgpu::StoreOp::Store,
                         },
                     })],
+                    timestamp_writes: if timed { self.stopwatch.render() } else { None },
                     ..Default::default()
                 })
                 .forget_lifetime();
-            if let Some(bind_group) = &picture {
-                let ([x, y], [w, h]) = (canvas.origin, canvas.size);
-                pass.set_viewport(x, y, w.max(1.0), h.max(1.0), 0.0, 1.0);
+            let ([x, y], [w, h]) = (canvas.origin, canvas.size);
+            // While a window shrinks, the canvas may for a frame be larger than what there is to draw on.
+            if w >= 1.0 && h >= 1.0 && x + w <= self.config.width as f32 && y + h <= self.config.height as f32 {
+                pass.set_viewport(x, y, w, h, 0.0, 1.0);
                 pass.set_pipeline(&self.pipeline);
-                pass.set_bind_group(0, bind_group, &[]);
+                pass.set_bind_group(0, &picture, &[]);
                 pass.draw(0..3, 0..1);
             }
             self.egui.render(&mut pass, &overlay.shapes, &screen);
         }
-        commands.push(encoder.finish());
-        queue.submit(commands);
-        queue.present(frame);
-        for id in &overlay.textures.free {
-            self.egui.free_texture(id);
+        if timed {
+            self.stopwatch.submit(&self.ctx, commands, encoder);
+            self.timing = true;
+        } else {
+            commands.push(encoder.finish());
+            queue.submit(commands);
+        }
+        if self.ctx.is_software() {
+            let drawn = Arc::new(AtomicBool::new(false));
+            let tell = Arc::clone(&drawn);
+            queue.on_submitted_work_done(move || tell.store(true, Ordering::Release));
+            self.drawing = Some((frame, drawn));
+        } else {
+            queue.present(frame);
         }
         self.ctx.check()
     }
 
-    /// Tells the shader where on the canvas the picture lies.
-    fn place(&self, shown: &Shown, canvas: &Canvas, background: [f32; 3]) -> wgpu::BindGroup {
-        let (view, picture) = (&canvas.region, &shown.region);
-        let (width, height) = (picture.x1 - picture.x0, picture.y1 - picture.y0);
-        #[expect(clippy::cast_possible_truncation, reason = "ratios and differences of one view: f32 is plenty")]
+    /// Takes over egui's textures.
+    pub(super) fn update(&mut self, textures: &egui::TexturesDelta) {
+        for (id, deltas) in &textures.set {
+            for delta in deltas {
+                self.egui.update_texture(self.ctx.device(), self.ctx.queue(), *id, delta);
+            }
+        }
+    }
+
+    /// Lets go of those of egui's textures that the last frame was the last to draw.
+    pub(super) fn release(&mut self, textures: &egui::TexturesDelta) {
+        for id in &textures.free {
+            self.egui.free_texture(id);
+        }
+    }
+
+    /// How long the GPU drew a frame, when that has become known of one.
+    pub(super) fn drawn_in(&mut self) -> Option<Duration> {
+        let (ran, _) = self.stopwatch.take()?;
+        self.timing = false;
+        Some(ran)
+    }
+
+    /// Shows the frame that is being drawn, if it is done; whether there is one that is not. Software drivers draw within
+    /// the call that presents, which would keep the event loop waiting: theirs are presented when they are drawn.
+    pub(super) fn is_drawing(&mut self) -> Result<bool> {
+        let Some((frame, drawn)) = self.drawing.take() else { return Ok(false) };
+        self.ctx.poll()?;
+        if drawn.load(Ordering::Acquire) {
+            self.ctx.queue().present(frame);
+            return Ok(false);
+        }
+        self.drawing = Some((frame, drawn));
+        Ok(true)
+    }
+
+    /// Tells the shader what lies where on the canvas.
+    fn place(&self, shown: Option<&Shown>, truth: Option<&wgpu::TextureView>, canvas: &Canvas) -> wgpu::BindGroup {
+        let frame = Place::of(&canvas.region, &canvas.frame);
+        let nowhere = Place { scale: [0.0; 2], offset: [-1.0; 2] };
+        let [r, g, b] = canvas.background;
         let placement = Placement {
-            scale: [((view.x1 - view.x0) / width) as f32, ((view.y1 - view.y0) / height) as f32],
-            offset: [((view.x0 - picture.x0) / width) as f32, ((view.y0 - picture.y0) / height) as f32],
+            picture: shown.map_or(nowhere, |s| Place::of(&canvas.region, &s.region)),
+            truth: truth.map_or(nowhere, |_| frame),
+            frame,
+            background: [r, g, b, 1.0],
+            size: canvas.size,
+            divider: canvas.divider.unwrap_or(2.0),
+            gain: canvas.gain,
+            mode: canvas.look as u32,
+            samples: shown.map_or(1, |s| s.detail.samples),
             linearise: u32::from(self.config.format.is_srgb()),
-            pad: [0; 3],
-            background: [background[0], background[1], background[2], 1.0],
+            shade: u32::from(canvas.shade),
         };
         self.ctx.queue().write_buffer(&self.placement, 0, bytemuck::bytes_of(&placement));
         let entry = |binding, resource| wgpu::BindGroupEntry { binding, resource };
@@ -209,9 +314,19 @@ impl Presenter {
             layout: &self.pipeline.get_bind_group_layout(0),
             entries: &[
                 entry(0, self.placement.as_entire_binding()),
-                entry(1, wgpu::BindingResource::TextureView(&shown.view)),
-                entry(2, wgpu::BindingResource::Sampler(&self.sampler)),
+                entry(1, wgpu::BindingResource::TextureView(shown.map_or(&self.blank, |s| &s.view))),
+                entry(2, wgpu::BindingResource::TextureView(truth.unwrap_or(&self.blank))),
             ],
         })
+    }
+
+    /// Makes a texture known to egui.
+    pub(super) fn register(&mut self, view: &wgpu::TextureView) -> egui::TextureId {
+        self.egui.register_native_texture(self.ctx.device(), view, wgpu::FilterMode::Linear)
+    }
+
+    /// What [`Presenter::register`] gave is needed no longer.
+    pub(super) fn forget(&mut self, id: egui::TextureId) {
+        self.egui.free_texture(&id);
     }
 }

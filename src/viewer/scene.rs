@@ -3,46 +3,114 @@
 use std::sync::Arc;
 
 use glam::DVec2;
+use serde::{Deserialize, Serialize};
 
+use super::latent::{Code, Codes, Origin, Player, Weights};
 use super::view::View;
 use crate::engine::Strategy;
-use crate::model::{Model, Region};
+use crate::model::{Model, Principal, Region};
+use crate::signal::Picture;
 
-/// The latents, the mix and the view.
+/// What of the picture is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Look {
+    /// The picture.
+    #[default]
+    Picture = 0,
+    /// How far it is from the signal: grey where it is right.
+    Error = 1,
+    /// How fast it changes.
+    Gradient = 2,
+}
+
+/// The signal that a picture stands for.
+#[derive(Clone, Debug)]
+pub(super) struct Truth {
+    pub name: String,
+    pub picture: Arc<Picture>,
+}
+
+/// All that decides what the canvas shows.
 #[derive(Clone, Debug)]
 pub(super) struct Scene {
     pub model: Arc<Model>,
-    /// Row of the first latent.
-    pub a: usize,
-    /// Row of the latent mixed in.
-    pub b: usize,
-    /// Share of `b`.
-    pub mix: f32,
+    /// What the command line calls it; None while it is not in a file.
+    pub name: Option<String>,
+    /// Of the table.
+    pub principal: Arc<Principal>,
+    pub codes: Codes,
+    pub player: Player,
     pub view: View,
+    pub look: Look,
+    /// Log2 of what errors and gradients are multiplied by.
+    pub gain: f32,
+    /// Show the signal right of `divider`, a share of the canvas.
+    pub split: bool,
+    pub divider: f32,
     /// Evaluate beyond the picture's own frame too.
     pub extrapolate: bool,
+    /// Points per pixel along each side, when at rest.
+    pub aa: u32,
     pub strategy: Strategy,
+    pub truth: Option<Truth>,
+    /// The size that the signals have where no truth says it.
+    pub shape: [u32; 2],
 }
 
 /// One picture to evaluate: what the painter gets.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Request {
-    /// The latent code; empty for a single INR.
-    pub z: Vec<f32>,
+    pub weights: Weights,
     pub region: Region,
     /// Size in canvas pixels.
     pub size: [u32; 2],
+    pub aa: u32,
     pub strategy: Strategy,
+    /// As floats: small differences matter.
+    pub floats: bool,
 }
 
 impl Scene {
-    /// The latent code at hand.
-    pub(super) fn z(&self) -> Vec<f32> {
-        let table = &self.model.latents;
-        if self.model.latent_dim() == 0 {
-            return Vec::new();
+    /// A model as it is first seen; the view is fitted when the canvas is known.
+    pub(super) fn new(model: Arc<Model>, name: Option<String>, codes: Codes) -> Self {
+        Self {
+            principal: Arc::new(Principal::of(&model.latents)),
+            model,
+            name,
+            codes,
+            player: Player::default(),
+            view: View { centre: DVec2::ZERO, scale: 1.0 },
+            look: Look::Picture,
+            gain: 0.0,
+            split: false,
+            divider: 0.5,
+            extrapolate: false,
+            aa: 2,
+            strategy: Strategy::Auto,
+            truth: None,
+            shape: [1, 1],
         }
-        table.get(self.a).iter().zip(table.get(self.b)).map(|(a, b)| (1.0 - self.mix) * a + self.mix * b).collect()
+    }
+
+    /// The trained part of the picture plane.
+    pub(super) fn frame(&self) -> Region {
+        let [width, height] = self.truth.as_ref().map_or(self.shape, |t| [t.picture.width, t.picture.height]);
+        self.model.coordinates.frame(width, height)
+    }
+
+    /// The same model after it has learned more; its principal axes are found elsewhere, which may take a while.
+    pub(super) fn learned(&mut self, model: Arc<Model>) {
+        self.codes.refresh(&model.latents);
+        self.model = model;
+    }
+
+    /// The weights at hand: of the morph while it is looked at, else of the codes.
+    pub(super) fn weights(&self) -> Weights {
+        if self.player.shown && !self.codes.keys.is_empty() {
+            Weights::Latent(self.player.z(&self.codes))
+        } else {
+            self.codes.weights()
+        }
     }
 
     /// What must be evaluated for a canvas of this size; None where nothing is in sight.
@@ -52,18 +120,103 @@ impl Scene {
         let (region, size) = if self.extrapolate {
             (self.view.region(canvas), whole)
         } else {
-            self.view.visible(canvas, &self.model.coordinates.frame(1, 1))?
+            self.view.visible(canvas, &self.frame())?
         };
-        Some(Request { z: self.z(), region, size, strategy: self.strategy })
+        let floats = self.look == Look::Gradient;
+        // A morph under way is never at rest.
+        let aa = if self.player.playing && self.player.shown { 1 } else { self.aa };
+        Some(Request { weights: self.weights(), region, size, aa, strategy: self.strategy, floats })
     }
 
     /// The name of what is shown.
     pub(super) fn title(&self) -> String {
-        let names = self.model.latents.names();
-        match (names.get(self.a), names.get(self.b)) {
-            (Some(a), Some(b)) if self.mix > 0.0 => format!("{a} + {:.0} % {b}", self.mix * 100.0),
-            (Some(a), _) => a.clone(),
-            _ => "one INR".into(),
+        let table = &self.model.latents;
+        let Codes { a, b, t, mixing, first_of_b, .. } = &self.codes;
+        if self.player.shown {
+            format!("a morph at {:.1} s", self.player.time)
+        } else if a.z.is_empty() {
+            self.truth.as_ref().map_or_else(|| "one INR".into(), |t| t.name.clone())
+        } else if *mixing == super::latent::Mixing::Layers {
+            format!("{} + layers {first_of_b}.. of {}", a.title(table), b.title(table))
+        } else if *t > 0.0 {
+            format!("{} + {:.0} % {}", a.title(table), t * 100.0, b.title(table))
+        } else {
+            a.title(table)
+        }
+    }
+
+    /// Chooses a row of the table.
+    pub(super) fn choose(&mut self, row: usize) {
+        if row < self.model.latents.len() {
+            self.codes.a = Code::row(&self.model.latents, row);
+            self.player.shown = false;
+            self.player.playing = false;
+        }
+    }
+
+    /// Chooses the row `step` further down the table.
+    pub(super) fn step(&mut self, step: isize) {
+        let last = self.model.latents.len().saturating_sub(1);
+        let from = if let Origin::Row(row) = self.codes.a.origin { row } else { 0 };
+        self.choose(from.saturating_add_signed(step).min(last));
+    }
+
+    /// Looks at errors or gradients, or back at the picture.
+    pub(super) fn toggle_look(&mut self, error: bool) {
+        let wanted = if error { Look::Error } else { Look::Gradient };
+        let possible = !error || self.truth.is_some();
+        self.look = if self.look == wanted || !possible { Look::Picture } else { wanted };
+    }
+
+    /// Moves the first latent by hand.
+    pub(super) fn move_to(&mut self, z: Vec<f32>) {
+        self.codes.a = Code { z, origin: Origin::Free };
+        self.player.shown = false;
+        self.player.playing = false;
+    }
+
+    /// The `render` command that writes what a canvas of this size shows, with so many points a pixel along each side.
+    pub(super) fn command(&self, canvas: DVec2, aa: u32, output: &str) -> String {
+        let mut words = vec!["hypersine".to_owned(), "render".to_owned()];
+        words.push(self.name.clone().unwrap_or_else(|| "MODEL.safetensors".into()));
+        if self.player.shown && !self.codes.keys.is_empty() {
+            let z = Code { z: self.player.z(&self.codes), origin: Origin::Free };
+            words.push(format!("--latent={}", z.argument(&self.model.latents)));
+        } else {
+            words.extend(self.codes.flags(&self.model.latents));
+        }
+        if let Some(Request { region: r, size: [w, h], .. }) = self.request(canvas) {
+            words.push(format!("--size={w}x{h}"));
+            words.push(format!("--region={},{},{},{}", r.x0, r.y0, r.x1, r.y1));
+        }
+        if aa > 1 {
+            words.push(format!("--aa={aa}"));
+        }
+        words.extend(["-o".into(), output.into()]);
+        words.iter().map(|w| quoted(w)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:@+#%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) && !word.starts_with('#') {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_a_shell() {
+        for word in ["plain", "a b", "it's", "$HOME", "#3", "", "--region=-1,-1,0.5,1", "żółw"] {
+            let command = format!("printf %s {}", quoted(word));
+            let output = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&output.stdout), word, "{command}");
         }
     }
 }

@@ -1,0 +1,297 @@
+//! What is worked out beside the picture: its PSNR, the weights behind it, signals from files, and exports. On threads of
+//! their own and on the CPU backend, so that the window waits for none of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use super::latent::Weights;
+use super::scene::{Request, Truth};
+use crate::engine::{Engine, Mosaic, Strategy};
+use crate::model::file::{self, Precision};
+use crate::model::{Domain, Model, Morph, Principal};
+use crate::output::write_npy;
+use crate::signal::{Canvas, Depth, Picture, psnr, write_gif, write_rows};
+use crate::{Error, Result, cpu};
+
+/// Bars of a histogram.
+const BARS: usize = 41;
+
+/// A question; a newer one of the same kind replaces one that waits.
+pub(super) enum Errand {
+    /// How close the picture is to the signal.
+    Psnr(Arc<Model>, Weights, Truth),
+    /// The weights of every layer.
+    Weights(Arc<Model>, Weights),
+    /// The principal axes of the table.
+    Principal(Arc<Model>),
+    /// The signal in a file.
+    Truth { name: String, file: PathBuf, model: Arc<Model> },
+}
+
+/// An answer.
+pub(super) enum Found {
+    /// For these weights and that signal.
+    Psnr(Weights, String, f64),
+    Weights(Weights, Vec<LayerWeights>),
+    Principal(Principal),
+    Truth(Truth),
+    Failed(Error),
+}
+
+/// One layer's weight matrix to look at.
+#[derive(Clone, Debug)]
+pub(super) struct LayerWeights {
+    pub outputs: usize,
+    pub inputs: usize,
+    /// The largest magnitude.
+    pub peak: f32,
+    pub deviation: f32,
+    /// `[outputs][inputs]`: blue below 0, white at 0, red above.
+    pub image: egui::ColorImage,
+    /// Share of the weights in each of [`BARS`] bins from -peak to peak.
+    pub histogram: Vec<f32>,
+}
+
+/// Someone who answers, in the background.
+pub(super) struct Clerk {
+    desk: Arc<(Mutex<Desk>, Condvar)>,
+    found: Receiver<Found>,
+}
+
+/// What waits to be answered.
+#[derive(Default)]
+struct Desk {
+    waiting: [Option<Errand>; 4],
+    closed: bool,
+}
+
+impl Drop for Clerk {
+    fn drop(&mut self) {
+        let (desk, bell) = &*self.desk;
+        desk.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        bell.notify_all();
+    }
+}
+
+impl Clerk {
+    pub(super) fn new(wake: impl Fn() + Send + 'static) -> Self {
+        let desk = Arc::new((Mutex::new(Desk::default()), Condvar::new()));
+        let (send, found) = channel();
+        let theirs = Arc::clone(&desk);
+        std::thread::spawn(move || {
+            while let Some(errand) = next(&theirs) {
+                let answer = run(errand).unwrap_or_else(Found::Failed);
+                if send.send(answer).is_err() {
+                    return;
+                }
+                wake();
+            }
+        });
+        Self { desk, found }
+    }
+
+    pub(super) fn ask(&self, errand: Errand) {
+        let slot = match errand {
+            Errand::Truth { .. } => 0,
+            Errand::Psnr(..) => 1,
+            Errand::Weights(..) => 2,
+            Errand::Principal(..) => 3,
+        };
+        let (desk, bell) = &*self.desk;
+        desk.lock().unwrap_or_else(PoisonError::into_inner).waiting[slot] = Some(errand);
+        bell.notify_all();
+    }
+
+    pub(super) fn take(&self) -> Option<Found> {
+        self.found.try_recv().ok()
+    }
+}
+
+/// Waits for the next errand; None when the window is closed.
+fn next(desk: &(Mutex<Desk>, Condvar)) -> Option<Errand> {
+    let mut waiting = desk.0.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        if waiting.closed {
+            return None;
+        }
+        if let Some(errand) = waiting.waiting.iter_mut().find_map(Option::take) {
+            return Some(errand);
+        }
+        waiting = desk.1.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+fn run(errand: Errand) -> Result<Found> {
+    match errand {
+        Errand::Psnr(model, weights, truth) => {
+            let picture = &truth.picture;
+            let grid = model.coordinates.grid(picture.width, picture.height, None)?;
+            let (model, z) = written(&model, &weights)?;
+            let field = Engine::cpu().load(&model)?;
+            let (values, _) = field.evaluate(&z, &Domain::Grid(grid), Strategy::Auto)?;
+            let psnr = psnr(&Picture { values, ..(**picture).clone() }, picture)?;
+            Ok(Found::Psnr(weights, truth.name, psnr))
+        }
+        Errand::Weights(model, weights) => {
+            let (model, z) = written(&model, &weights)?;
+            let network = cpu::Network::<f32>::new(&model);
+            let theta = network.materialise(1, &network.features(1, &z));
+            let slots = model.hypernetwork.slots(&model.inr);
+            let layers = model.inr.layers().into_iter().zip(slots).map(|(shape, slots)| {
+                layer(&theta[slots.weight..slots.weight + shape.weights()], shape.outputs, shape.inputs)
+            });
+            let layers = layers.collect();
+            Ok(Found::Weights(weights, layers))
+        }
+        Errand::Principal(model) => Ok(Found::Principal(Principal::of(&model.latents))),
+        Errand::Truth { name, file, model } => {
+            let picture = Arc::new(Picture::load(&file, model.inr.outputs, model.values)?);
+            Ok(Found::Truth(Truth { name, picture }))
+        }
+    }
+}
+
+/// A model and the latent with which it has these weights.
+fn written(model: &Arc<Model>, weights: &Weights) -> Result<(Arc<Model>, Vec<f32>)> {
+    Ok(match weights {
+        Weights::Latent(z) => (Arc::clone(model), z.clone()),
+        Weights::Crossed { a, b, first_of_b } => (Arc::new(model.crossed(a, b, *first_of_b)?), Vec::new()),
+    })
+}
+
+fn layer(weights: &[f32], outputs: usize, inputs: usize) -> LayerWeights {
+    let peak = weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
+    let count = (weights.len() as f32).max(1.0);
+    let deviation = (weights.iter().map(|w| w * w).sum::<f32>() / count).sqrt();
+    let mut histogram = vec![0.0; BARS];
+    let scale = if peak > 0.0 { 1.0 / peak } else { 0.0 };
+    let colour = |w: &f32| {
+        let x = w * scale;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
+        let fade = (255.0 * (1.0 - x.abs().sqrt())).round() as u8;
+        if x < 0.0 { egui::Color32::from_rgb(fade, fade, 255) } else { egui::Color32::from_rgb(255, fade, fade) }
+    };
+    for w in weights {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to BARS - 1")]
+        let bar = ((w * scale + 1.0) * 0.5 * (BARS - 1) as f32).round() as usize;
+        histogram[bar.min(BARS - 1)] += 1.0 / count;
+    }
+    let image = egui::ColorImage::new([inputs, outputs], weights.iter().map(colour).collect());
+    LayerWeights { outputs, inputs, peak, deviation, image, histogram }
+}
+
+/// Something to be written to a file.
+#[derive(Clone, Debug)]
+pub(super) enum Export {
+    /// What the canvas shows, in so many pixels.
+    Picture { request: Request, size: [u32; 2] },
+    /// A morph: numbered PNGs in a folder, or a GIF.
+    Morph { morph: Morph, request: Request, size: [u32; 2], frames: usize, fps: u32 },
+    /// The latent code.
+    Latent(Vec<f32>),
+    /// The model itself.
+    Model,
+}
+
+/// A file on its way.
+pub(super) struct Exporting {
+    pub path: PathBuf,
+    /// Thousandths done.
+    progress: Arc<AtomicU32>,
+    outcome: Receiver<Result<()>>,
+}
+
+impl Exporting {
+    /// Begins to write.
+    pub(super) fn start(export: Export, model: Arc<Model>, path: PathBuf, wake: impl Fn() + Send + 'static) -> Self {
+        let progress = Arc::new(AtomicU32::new(0));
+        let (send, outcome): (Sender<Result<()>>, _) = channel();
+        let (done, to) = (Arc::clone(&progress), path.clone());
+        std::thread::spawn(move || {
+            let tell = |share: f64| {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
+                done.store((share * 1000.0) as u32, Ordering::Relaxed);
+                wake();
+            };
+            // A window that is closed does not ask.
+            let _ = send.send(write(&export, &model, &to, &tell));
+            wake();
+        });
+        Self { path, progress, outcome }
+    }
+
+    /// How much is done, 0 to 1.
+    pub(super) fn progress(&self) -> f32 {
+        self.progress.load(Ordering::Relaxed) as f32 / 1000.0
+    }
+
+    /// How it ended, once it has.
+    pub(super) fn outcome(&self) -> Option<Result<()>> {
+        self.outcome.try_recv().ok()
+    }
+}
+
+fn write(export: &Export, model: &Arc<Model>, path: &Path, tell: &dyn Fn(f64)) -> Result<()> {
+    match export {
+        Export::Picture { request, size } => {
+            let (model, z) = written(model, &request.weights)?;
+            picture(&model, &z, request, *size, path, tell)
+        }
+        Export::Morph { morph, request, size: [width, height], frames, fps } => {
+            let count = *frames;
+            let done = |i: usize| tell((i + 1) as f64 / count as f64);
+            if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gif")) {
+                let field = Engine::cpu().load(model)?;
+                let grid = model.coordinates.grid(*width, *height, Some(request.region))?;
+                let mosaic = Mosaic::single(grid, request.aa)?;
+                let canvas =
+                    Canvas { width: *width, height: *height, channels: model.inr.outputs, range: model.values };
+                return write_gif(path, &canvas, *fps, |frame| {
+                    for (i, z) in morph.frames(count).enumerate() {
+                        let mut picture = Vec::new();
+                        mosaic.render(&field, &z, Strategy::Auto, |values| {
+                            picture.extend_from_slice(values);
+                            Ok(())
+                        })?;
+                        frame(&picture)?;
+                        done(i);
+                    }
+                    Ok(())
+                });
+            }
+            std::fs::create_dir_all(path).map_err(Error::io("make", path))?;
+            for (i, z) in morph.frames(count).enumerate() {
+                picture(model, &z, request, [*width, *height], &path.join(format!("{i:05}.png")), &|_| ())?;
+                done(i);
+            }
+            Ok(())
+        }
+        Export::Latent(z) => write_npy(path, z),
+        Export::Model => file::save(model, path, Precision::F32),
+    }
+}
+
+fn picture(
+    model: &Arc<Model>,
+    z: &[f32],
+    request: &Request,
+    [width, height]: [u32; 2],
+    path: &Path,
+    tell: &dyn Fn(f64),
+) -> Result<()> {
+    let field = Engine::cpu().load(model)?;
+    let grid = model.coordinates.grid(width, height, Some(request.region))?;
+    let mosaic = Mosaic::single(grid, request.aa)?;
+    let canvas = Canvas { width, height, channels: model.inr.outputs, range: model.values };
+    write_rows(path, &canvas, Depth::Eight, |rows| {
+        let mut done = 0;
+        mosaic.render(&field, z, Strategy::Auto, |values| {
+            done += values.len() / canvas.row();
+            tell(done as f64 / f64::from(height));
+            rows(values)
+        })?;
+        Ok(())
+    })
+}

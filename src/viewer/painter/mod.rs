@@ -1,0 +1,308 @@
+//! Evaluates requests a slice at a time, coarse first, so that the window never waits for a picture.
+//!
+//! A picture is evaluated at an eighth, a quarter, a half and the whole of the resolution, then with several points per
+//! pixel. A new request abandons the one at hand, but for its first level: however fast requests come, pictures go on
+//! coming too. On a GPU one slice is in flight at a time; on the CPU a worker thread evaluates bands of rows on all
+//! cores. When nothing else is to be done, thumbnails of the whole table are.
+
+mod cpu;
+mod gpu;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::latent::Weights;
+use super::scene::Request;
+use crate::Result;
+use crate::engine::{Engine, Field};
+use crate::gpu::Context;
+use crate::model::{Model, Region};
+
+/// How finely a picture is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Detail {
+    /// Canvas pixels per evaluated pixel, along each side.
+    pub coarse: u32,
+    /// Texels per evaluated pixel, along each side, whose mean it is.
+    pub samples: u32,
+    /// Points of a texel, along each side, whose mean it is.
+    pub points: u32,
+}
+
+/// Canvas pixels per evaluated pixel, along each side.
+const LEVELS: [u32; 4] = [8, 4, 2, 1];
+/// A coarse level is worth showing when the finest would take longer than this.
+const PATIENCE: Duration = Duration::from_millis(30);
+/// A picture that would take longer is not supersampled.
+const REST: Duration = Duration::from_secs(8);
+/// Texels of clipped display values; of values that are clipped only after the mean of a pixel's points is taken, as
+/// `render` does; and of floats where differences are wanted. (A GPU paints halves from the start: another format for the
+/// last level would be another kernel, which software drivers compile when it is first used.)
+pub(super) const BYTES: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
+const HALVES: wgpu::TextureFormat = wgpu::TextureFormat::Rgba16Float;
+const FLOATS: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Float;
+/// Side of a thumbnail in pixels, and how many stand in a row.
+const THUMBNAIL: u32 = 32;
+const COLUMNS: u32 = 32;
+/// More latents than this have no thumbnails: the texture would be too large for some adapters.
+pub(super) const MOST_THUMBNAILS: usize = 2048;
+
+/// A finished picture, ready to be drawn.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub view: wgpu::TextureView,
+    pub region: Region,
+    pub detail: Detail,
+    /// The last that was to come: nothing finer will.
+    pub last: bool,
+    /// Size of the picture, and the points that were evaluated.
+    pub size: [u32; 2],
+    pub points: usize,
+    /// Time it took to generate the weights, and to evaluate.
+    pub generate: Duration,
+    pub took: Duration,
+    pub fused: bool,
+}
+
+/// Thumbnails of the first latents, in rows of [`COLUMNS`].
+#[derive(Debug)]
+pub(super) struct Atlas {
+    pub view: wgpu::TextureView,
+    pub count: usize,
+}
+
+impl Atlas {
+    /// Where a latent's thumbnail is, 0 to 1.
+    pub(super) fn uv(count: usize, row: usize) -> egui::Rect {
+        let lines = (count as f32 / COLUMNS as f32).ceil();
+        let (x, y) = ((row % COLUMNS as usize) as f32, (row / COLUMNS as usize) as f32);
+        // Half a texel inwards, so that neighbours do not shine through.
+        let half = 0.5 / THUMBNAIL as f32;
+        let at = |x: f32, y: f32| egui::pos2(x / COLUMNS as f32, y / lines);
+        egui::Rect::from_min_max(at(x + half, y + half), at(x + 1.0 - half, y + 1.0 - half))
+    }
+
+    /// Size of the texture for so many.
+    fn size(count: usize) -> [u32; 2] {
+        let lines = u32::try_from(count).unwrap_or(u32::MAX).div_ceil(COLUMNS);
+        [COLUMNS * THUMBNAIL, lines.max(1) * THUMBNAIL]
+    }
+}
+
+/// What a painter has made.
+pub(super) enum Painted {
+    Picture(Shown),
+    Thumbnails(Atlas),
+}
+
+/// Evaluates on a GPU or on the CPU; textures live on the presenting device.
+pub(super) struct Painter {
+    ctx: Arc<Context>,
+    engine: Engine,
+    backend: Backend,
+    request: Option<Request>,
+    /// Seconds per evaluated point, as measured last.
+    pace: f64,
+}
+
+enum Backend {
+    Gpu(Box<gpu::GpuPainter>),
+    Cpu(cpu::CpuPainter),
+}
+
+impl Painter {
+    /// `wake` is called from other threads when there is something to fetch.
+    pub(super) fn new(
+        engine: &Engine,
+        presenting: &Arc<Context>,
+        model: &Arc<Model>,
+        wake: impl Fn() + Send + 'static,
+    ) -> Result<Self> {
+        let field = engine.load(model)?;
+        let backend = if field.gpu().is_some() {
+            Backend::Gpu(Box::new(gpu::GpuPainter::new(field, engine)))
+        } else {
+            Backend::Cpu(cpu::CpuPainter::new(field, engine, wake))
+        };
+        Ok(Self { ctx: Arc::clone(presenting), engine: engine.clone(), backend, request: None, pace: 1e-6 })
+    }
+
+    /// Goes on with another model, perhaps the same one after it has learned more.
+    pub(super) fn load(&mut self, model: &Arc<Model>) -> Result<()> {
+        let field = self.engine.load(model)?;
+        self.request = None;
+        match &mut self.backend {
+            Backend::Gpu(gpu) => gpu.load(field),
+            Backend::Cpu(cpu) => cpu.load(field),
+        }
+        Ok(())
+    }
+
+    /// Asks for a picture; true if it is another one than before.
+    pub(super) fn ask(&mut self, request: Option<&Request>) -> Result<bool> {
+        if self.request.as_ref() == request {
+            return Ok(false);
+        }
+        self.request = request.cloned();
+        let levels = request.map(|r| self.levels(r)).unwrap_or_default();
+        match &mut self.backend {
+            Backend::Gpu(gpu) => gpu.start(self.request.clone(), levels)?,
+            Backend::Cpu(cpu) => cpu.start(self.request.clone(), levels),
+        }
+        Ok(true)
+    }
+
+    /// Asks for thumbnails of the whole table, when there is time.
+    pub(super) fn ask_thumbnails(&mut self) {
+        match &mut self.backend {
+            Backend::Gpu(gpu) => gpu.ask_thumbnails(),
+            Backend::Cpu(cpu) => cpu.ask_thumbnails(),
+        }
+    }
+
+    /// The levels to go through: from the finest that is quick enough down to full resolution, and beyond.
+    fn levels(&self, request: &Request) -> Vec<Detail> {
+        let pixels = f64::from(request.size[0]) * f64::from(request.size[1]);
+        let quick = |level: u32| pixels * self.pace / f64::from(level * level) <= PATIENCE.as_secs_f64();
+        // Of the levels that are quick, only the finest is worth doing; then the slow ones.
+        let first = LEVELS.iter().rposition(|&l| quick(l)).unwrap_or(0);
+        let plain = |&coarse| Detail { coarse, samples: 1, points: 1 };
+        let mut levels: Vec<Detail> = LEVELS[first..].iter().map(plain).collect();
+        // A GPU's picture has a texel for every point, as far as textures go.
+        let largest = self.ctx.device().limits().max_texture_dimension_2d;
+        let fitting = (largest / request.size[0].max(request.size[1])).max(1);
+        let finest = match self.backend {
+            Backend::Gpu(_) => Detail { coarse: 1, samples: request.aa.min(fitting), points: 1 },
+            Backend::Cpu(_) => Detail { coarse: 1, samples: 1, points: request.aa },
+        };
+        if finest.samples * finest.points > 1 {
+            levels.push(finest);
+        }
+        levels
+    }
+
+    /// Does a little work; returns what has become finished.
+    pub(super) fn advance(&mut self) -> Result<Option<Painted>> {
+        let painted = match &mut self.backend {
+            Backend::Gpu(gpu) => gpu.advance(&self.ctx)?,
+            Backend::Cpu(cpu) => cpu.advance(&self.ctx)?,
+        };
+        let Some(Painted::Picture(mut shown)) = painted else { return Ok(painted) };
+        self.pace = shown.took.as_secs_f64() / (shown.points as f64).max(1.0);
+        let aa = self.request.as_ref().map_or(1.0, |r| f64::from(r.aa));
+        let supersampled = self.pace * shown.points as f64 * aa * aa;
+        if shown.detail == (Detail { coarse: 1, samples: 1, points: 1 }) && supersampled > REST.as_secs_f64() {
+            shown.last = true;
+            match &mut self.backend {
+                Backend::Gpu(gpu) => gpu.start(None, Vec::new())?,
+                Backend::Cpu(cpu) => cpu.start(None, Vec::new()),
+            }
+        }
+        Ok(Some(Painted::Picture(shown)))
+    }
+
+    /// Whether the event loop should look again soon, rather than wait to be woken.
+    pub(super) fn wants_polling(&self) -> bool {
+        match &self.backend {
+            Backend::Gpu(gpu) => gpu.is_busy(),
+            Backend::Cpu(_) => false,
+        }
+    }
+}
+
+/// The field of a family, and one of a single INR that its hypernetwork wrote last.
+struct Fields {
+    family: Field,
+    written: Option<(Weights, Field)>,
+}
+
+impl Fields {
+    fn new(family: Field) -> Self {
+        Self { family, written: None }
+    }
+
+    /// The field for a request, and the latent to give it. On the CPU weights that are not fused are written once, not
+    /// for every band of rows; a GPU's codes do that by themselves.
+    fn of(&mut self, engine: &Engine, request: &Request) -> Result<(&Field, Vec<f32>)> {
+        let points = request.size[0] as usize * request.size[1] as usize;
+        let (a, b, first_of_b) = match &request.weights {
+            Weights::Latent(z)
+                if z.is_empty() || self.family.gpu().is_some() || self.family.is_fused(request.strategy, 1, points) =>
+            {
+                return Ok((&self.family, z.clone()));
+            }
+            Weights::Latent(z) => (z, z, 0),
+            Weights::Crossed { a, b, first_of_b } => (a, b, *first_of_b),
+        };
+        if self.written.as_ref().is_none_or(|(of, _)| *of != request.weights) {
+            let model = self.family.model().crossed(a, b, first_of_b)?;
+            self.written = Some((request.weights.clone(), engine.load(&Arc::new(model))?));
+        }
+        let (_, field) = self.written.as_ref().expect("written just above, if not before");
+        Ok((field, Vec::new()))
+    }
+}
+
+/// The request at one level: how many pixels, and the region they cover (whole coarse pixels).
+fn at_level(request: &Request, coarse: u32) -> ([u32; 2], Region) {
+    let size = request.size.map(|s| s.div_ceil(coarse));
+    let r = request.region;
+    let stretch = |i: usize| f64::from(size[i] * coarse) / f64::from(request.size[i]);
+    (size, Region { x1: r.x0 + (r.x1 - r.x0) * stretch(0), y1: r.y0 + (r.y1 - r.y0) * stretch(1), ..r })
+}
+
+/// A texture that kernels and the host can write, and shaders and egui read.
+pub(super) fn texture(ctx: &Context, size: [u32; 2], format: wgpu::TextureFormat) -> wgpu::Texture {
+    ctx.device().create_texture(&wgpu::TextureDescriptor {
+        label: Some("picture"),
+        size: wgpu::Extent3d { width: size[0], height: size[1], depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format,
+        usage: wgpu::TextureUsages::STORAGE_BINDING
+            | wgpu::TextureUsages::TEXTURE_BINDING
+            | wgpu::TextureUsages::COPY_DST,
+        view_formats: &[],
+    })
+}
+
+/// A texture with these texels in it.
+pub(super) fn upload(ctx: &Context, size: [u32; 2], format: wgpu::TextureFormat, texels: &[u8]) -> wgpu::TextureView {
+    let texture = texture(ctx, size, format);
+    let extent = texture.size();
+    let bytes_per_row = Some(extent.width * format.block_copy_size(None).unwrap_or(4));
+    let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row, rows_per_image: None };
+    ctx.queue().write_texture(texture.as_image_copy(), texels, layout, extent);
+    texture.create_view(&wgpu::TextureViewDescriptor::default())
+}
+
+/// The texel of a pixel's values, as `evaluate.wgsl` writes it: grey, grey and alpha, RGB, or RGB and alpha.
+fn rgba(pixel: &[f32], range: crate::model::ValueRange) -> [f32; 4] {
+    let unit = |c: usize| range.unit(pixel[c]).clamp(0.0, 1.0);
+    match pixel.len() {
+        1 => [unit(0), unit(0), unit(0), 1.0],
+        2 => [unit(0), unit(0), unit(0), unit(1)],
+        3 => [unit(0), unit(1), unit(2), 1.0],
+        _ => [unit(0), unit(1), unit(2), unit(3)],
+    }
+}
+
+/// Texels of either format from pixels `[..][channels]`.
+pub(super) fn texels(
+    values: &[f32],
+    channels: usize,
+    range: crate::model::ValueRange,
+    floats: bool,
+    out: &mut Vec<u8>,
+) {
+    for pixel in values.chunks_exact(channels) {
+        let texel = rgba(pixel, range);
+        if floats {
+            out.extend_from_slice(bytemuck::bytes_of(&texel));
+        } else {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255; NaN becomes 0")]
+            out.extend(texel.map(|u| (u * 255.0).round() as u8));
+        }
+    }
+}
