@@ -20,7 +20,6 @@ if command -v apt-get >/dev/null; then
     need mesa-vulkan-drivers driver
     need xvfb command -v Xvfb
     need xdotool command -v xdotool
-    need imagemagick test -x /usr/bin/import
     need libxkbcommon-x11-0 library libxkbcommon-x11.so.0
     need libxcursor1 library libXcursor.so.1
     need libxi6 library libXi.so.6

@@ -1,201 +1,556 @@
-//! The real binary in a real window under Xvfb, driven by synthetic mouse and keys, photographed, and compared
-//! with what `render` makes of the same view. The photographs stay in target/screenshots.
+//! The real binary in a real window under Xvfb, driven by synthetic mouse and keys, photographed, and compared with what
+//! `render` makes of the same view. The photographs stay in target/screenshots.
 //!
-//! Needs Xvfb, xdotool and ImageMagick's `import`; scripts/test.sh installs them. Linux only.
+//! Needs Xvfb and xdotool; scripts/test.sh installs them. Linux only.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod screen;
+
 use std::cell::Cell;
-use std::io::{BufRead, BufReader};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use image::RgbImage;
+use image::{Rgb, RgbImage};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 
-/// The window, and the canvas in it: what the panel leaves.
-const WINDOW: (u32, u32) = (830, 600);
-const CANVAS: (u32, u32) = (600, 600);
+use screen::{Screen, Viewer};
 
-/// A child process that ends with the test.
-struct Running(Child);
+/// The window as it opens, and when it is resized. A software driver takes half a minute for what the CPU backend does in
+/// half a second: its window is small.
+const SIZES: [[u32; 2]; 2] = [[640, 480], [900, 600]];
+const SMALL: [[u32; 2]; 2] = [[400, 300], [430, 330]];
+/// The part of the window's width that the panel has, at the right.
+const PANEL: u32 = 250;
+/// Controls of the panel, from its left edge and the window's top.
+const MAP_TAB: [u32; 2] = [91, 12];
+const MAP: [u32; 2] = [124, 195];
+const MIX_TAB: [u32; 2] = [134, 12];
+const LAYERS: [u32; 2] = [165, 131];
+/// The left end of the slider that mixes, or chooses layers; it is 100 pixels long.
+const SLIDER: [u32; 2] = [9, 154];
+/// Where the mouse is out of the way: on the canvas, beside the picture.
+const AWAY: &str = "mousemove 4 4";
+/// Longer than any notice stays.
+const LONG: Duration = Duration::from_secs(15);
+/// Side of the signals that pictures are compared with.
+const TRUTH: u32 = 64;
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// One window at a time: two would share two cores, and be slow for no reason of their own.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-struct Screen {
-    display: String,
-    _server: Running,
+/// Runs a command as a person would who pastes it into a shell, and gives the picture that it writes.
+fn executed(command: &str, folder: &Path) -> RgbImage {
+    let binaries = Path::new(env!("CARGO_BIN_EXE_hypersine")).parent().unwrap().to_owned();
+    let path = std::env::var_os("PATH").unwrap();
+    let path = std::env::join_paths([binaries].into_iter().chain(std::env::split_paths(&path))).unwrap();
+    let shell = Command::new("sh").args(["-c", command]).env("PATH", path).current_dir(folder).output().unwrap();
+    assert!(shell.status.success(), "{command}: {}", String::from_utf8_lossy(&shell.stderr));
+    image::open(folder.join("picture.png")).unwrap().to_rgb8()
 }
 
-impl Screen {
-    fn start() -> Self {
-        let mut server = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("Xvfb is needed: scripts/test.sh installs it");
-        let mut number = String::new();
-        BufReader::new(server.stdout.take().unwrap()).read_line(&mut number).unwrap();
-        Self { display: format!(":{}", number.trim()), _server: Running(server) }
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.env("DISPLAY", &self.display).env_remove("WAYLAND_DISPLAY");
-        // Chromium's SwiftShader, which the numerics tests add, says it can present but leaves the window black.
-        command.env_remove("VK_ADD_DRIVER_FILES");
-        command
-    }
-
-    fn xdotool(&self, arguments: &str) {
-        let status = self.command("xdotool").args(arguments.split(' ')).stdout(Stdio::null()).status();
-        assert!(status.expect("xdotool is needed").success(), "xdotool {arguments}");
-    }
-
-    /// A photograph of the whole window, kept under `name`.
-    fn photograph(&self, name: &str) -> RgbImage {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../screenshots");
-        std::fs::create_dir_all(&folder).unwrap();
-        let file = folder.join(format!("{name}.png"));
-        let crop = format!("{}x{}+0+0", WINDOW.0, WINDOW.1);
-        let status = self.command("import").args(["-window", "root", "-crop", &crop, "+repage"]).arg(&file).status();
-        assert!(status.expect("ImageMagick's import is needed").success());
-        image::open(&file).unwrap().to_rgb8()
-    }
-
-    /// Photographs until `good` says so; after `patience`, why it does not.
-    fn watch(
-        &self,
-        name: &str,
-        patience: Duration,
-        good: &dyn Fn(&RgbImage) -> Result<(), String>,
-    ) -> Result<(), String> {
-        let started = Instant::now();
-        loop {
-            match good(&self.photograph(name)) {
-                Err(_) if started.elapsed() < patience => std::thread::sleep(Duration::from_millis(100)),
-                result => return result,
-            }
-        }
-    }
-
-    /// As [`Screen::watch`], for a generous while; a test that sees nothing then has failed.
-    fn until(&self, name: &str, good: impl Fn(&RgbImage) -> Result<(), String>) {
-        self.watch(name, Duration::from_secs(60), &good).unwrap_or_else(|why| panic!("{name}: {why}"));
-    }
+/// The four numbers of a command's --region.
+fn region(command: &str) -> [f64; 4] {
+    let (_, rest) = command.split_once("--region=").unwrap();
+    let numbers: Vec<f64> = rest.split([',', ' ']).take(4).map(|n| n.parse().unwrap()).collect();
+    numbers.try_into().unwrap()
 }
 
-fn render(folder: &Path, arguments: &[&str]) -> RgbImage {
-    let file: PathBuf = folder.join("expected.png");
-    let status = Command::new(env!("CARGO_BIN_EXE_hypersine"))
-        .args(["render", "@emoji", "--device", "cpu", "-q", "-o"])
-        .arg(&file)
-        .args(arguments)
-        .status();
-    assert!(status.unwrap().success());
-    image::open(&file).unwrap().to_rgb8()
+/// The part of the window that the panel leaves.
+fn canvas(window: &RgbImage) -> RgbImage {
+    image::imageops::crop_imm(window, 0, 0, window.width() - PANEL, window.height()).to_image()
 }
 
-/// Largest difference between `expected` and the window from `(left, top)` on.
-fn difference(window: &RgbImage, expected: &RgbImage, (left, top): (u32, u32)) -> u8 {
-    let differs = |(x, y, p): (u32, u32, &image::Rgb<u8>)| {
-        let q = window.get_pixel(left + x, top + y);
-        p.0.iter().zip(q.0).map(|(a, b)| a.abs_diff(b)).max().unwrap_or(0)
-    };
+fn distance(a: Rgb<u8>, b: Rgb<u8>) -> u8 {
+    a.0.iter().zip(b.0).map(|(a, b)| a.abs_diff(b)).max().unwrap()
+}
+
+/// Largest difference between `expected` and what is in the middle of the canvas: a command covers either all of the
+/// canvas, or a fitted picture.
+fn difference(window: &RgbImage, expected: &RgbImage) -> u8 {
+    let canvas = canvas(window);
+    let (left, top) = ((canvas.width() - expected.width()) / 2, (canvas.height() - expected.height()) / 2);
+    let differs = |(x, y, p): (u32, u32, &Rgb<u8>)| distance(*p, *canvas.get_pixel(left + x, top + y));
     expected.enumerate_pixels().map(differs).max().unwrap()
 }
 
-/// The window shows `expected`, up to the last bit of rounding, from `place` on.
-fn shows(expected: &RgbImage, place: (u32, u32)) -> impl Fn(&RgbImage) -> Result<(), String> {
-    move |window| match difference(window, expected, place) {
-        0..=1 => Ok(()),
-        n => Err(format!("differs from `render` by {n}/255")),
+/// Share of the canvas' pixels that differ visibly.
+fn changed(a: &RgbImage, b: &RgbImage) -> f64 {
+    let (a, b) = (canvas(a), canvas(b));
+    let count = a.pixels().zip(b.pixels()).filter(|(p, q)| distance(**p, **q) > 8).count();
+    count as f64 / f64::from(a.width() * a.height())
+}
+
+/// The signal at every pixel of a canvas on which all of it is seen; None beside it.
+fn on_canvas(truth: &RgbImage, [width, height]: [u32; 2]) -> impl Fn(u32, u32) -> Option<Rgb<u8>> {
+    let (w, h) = (f64::from(width), f64::from(height));
+    // A fitted picture fills 94 % of the shorter side.
+    let side = 0.94 * w.min(h);
+    move |x, y| {
+        let at = |i: u32, length: f64| ((f64::from(i) + 0.5 - length / 2.0) / side + 0.5) * f64::from(TRUTH);
+        let (x, y) = (at(x, w).floor(), at(y, h).floor());
+        let inside = |i: f64| (0.0..f64::from(TRUTH)).contains(&i);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pixels of the signal")]
+        (inside(x) && inside(y)).then(|| *truth.get_pixel(x as u32, y as u32))
     }
 }
 
-/// Opens the window, looks, zooms, pans, changes the latent, mixes.
-fn walk(device: &str) {
-    // One window at a time: two would share two cores, and be slow for no reason of their own.
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let dir = tempfile::tempdir().unwrap();
-    let screen = Screen::start();
-    let size = format!("{}x{}", WINDOW.0, WINDOW.1);
-    let program = screen
-        .command(env!("CARGO_BIN_EXE_hypersine"))
-        .args(["view", "@emoji", "--latent", "parrot", "--size", &size, "--device", device])
-        .spawn()
-        .unwrap();
-    let mut program = Running(program);
-
-    // Fitted: 282 pixels a unit about the centre of 600 x 600, so the frame is pixels 18 to 582.
-    let whole = render(dir.path(), &["--latent", "parrot", "--size", "564"]);
-    screen.until(&format!("{device}-1-opened"), shows(&whole, (18, 18)));
-
-    // Zoomed about the beak; the same point must stay under the pointer, so compare regions of the plane.
-    screen.xdotool("mousemove 300 200");
-    for _ in 0..4 {
-        screen.xdotool("click 4");
+/// Share of the signal's pixels on the canvas, of those that `these` names, that are as `expected` says. (On the borders of
+/// the signal's own pixels either of two is right.)
+fn agreement(
+    window: &RgbImage,
+    truth: &RgbImage,
+    these: impl Fn(u32) -> bool,
+    expected: impl Fn(u32, u32, Rgb<u8>) -> Rgb<u8>,
+) -> f64 {
+    let canvas = canvas(window);
+    let signal = on_canvas(truth, [canvas.width(), canvas.height()]);
+    let (mut right, mut all) = (0, 0);
+    for (x, y, pixel) in canvas.enumerate_pixels().filter(|(x, ..)| these(*x)) {
+        if let Some(t) = signal(x, y) {
+            all += 1;
+            right += u32::from(distance(*pixel, expected(x, y, t)) <= 2);
+        }
     }
+    f64::from(right) / f64::from(all)
+}
+
+/// A walk through the window, one stop after another.
+struct Walk<'s> {
+    viewer: &'s Viewer<'s>,
+    device: &'s str,
+    folder: &'s Path,
+    stop: &'s Cell<u32>,
+    /// The window's sizes: at first, and after it was resized.
+    sizes: [[u32; 2]; 2],
+}
+
+impl Walk<'_> {
+    /// The mouse's way to a place on the panel, so many pixels right of and below a control, in xdotool's words.
+    fn to(&self, [x, y]: [u32; 2], right: u32, below: u32) -> String {
+        format!("mousemove {} {}", self.sizes[0][0] - PANEL + x + right, y + below)
+    }
+
+    /// A click on a control; then the mouse is out of the way, and tooltips go.
+    fn click(&self, control: [u32; 2]) -> String {
+        format!("{} sleep 0.1 click 1 sleep 0.1 {AWAY} sleep 0.2", self.to(control, 0, 0))
+    }
+
+    /// A press on the slider, at so many hundredths of it, and a drag to others. (What happens within one frame happens
+    /// where the mouse is at its end.)
+    fn slide(&self, hundredths: [u32; 3]) -> String {
+        let [a, b, c] = hundredths.map(|h| self.to(SLIDER, h, 0));
+        format!("{a} sleep 0.1 mousedown 1 sleep 0.1 {b} sleep 0.1 {c} sleep 0.1 mouseup 1 sleep 0.1 {AWAY}")
+    }
+
+    /// What the photographs of the next stop are called.
+    fn name(&self, what: &str) -> String {
+        self.stop.set(self.stop.get() + 1);
+        format!("{}-{:02}-{what}", self.device, self.stop.get())
+    }
+
+    /// The next stop: what the window shows is what its own command makes, to the last bit of rounding. Gives the photograph
+    /// and the command.
+    fn reproduces(&self, what: &str) -> (RgbImage, String) {
+        let name = self.name(what);
+        let command = self.viewer.command();
+        let expected = executed(&command, self.folder);
+        // A notice may lie over the picture, and a software driver may still be drawing.
+        let started = Instant::now();
+        loop {
+            let photograph = self.viewer.snapshot(&name);
+            let largest = difference(&photograph, &expected);
+            if largest <= 1 {
+                println!("{name}: differs by {largest}/255 from {command:.150}");
+                return (photograph, command);
+            }
+            assert!(started.elapsed() < LONG, "{name}: differs by {largest}/255 from {command}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// The next stop: photographs until `good` says so.
+    fn until(&self, what: &str, good: impl Fn(&RgbImage) -> bool) -> RgbImage {
+        let name = self.name(what);
+        self.viewer.wait(what, || Some(self.viewer.photograph(&name)).filter(&good))
+    }
+}
+
+/// Signals for two latents that their pictures come close to, and a small picture to learn.
+fn signals(folder: &Path) -> (PathBuf, RgbImage, PathBuf) {
+    let truths = folder.join("truths");
+    std::fs::create_dir(&truths).unwrap();
+    let write = |latent: &str, other: &str| {
+        let made = executed(
+            &format!("hypersine render @emoji --latent {latent} --mix {other}:0.3 --size {TRUTH} -o picture.png"),
+            folder,
+        );
+        made.save(truths.join(format!("{latent}.png"))).unwrap();
+        made
+    };
+    let airplane = write("airplane", "cat");
+    write("parrot", "cat");
+    let small = folder.join("small.png");
+    executed("hypersine render @emoji --latent cat --mix parrot:0.4 --size 32 -o picture.png", folder)
+        .save(&small)
+        .unwrap();
+    (truths, airplane, small)
+}
+
+fn walk(device: &str, sizes: [[u32; 2]; 2]) {
+    let _alone = alone();
+    let started = Instant::now();
+    let [dir, elsewhere] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let (truths, airplane, small) = signals(elsewhere.path());
+    let screen = Screen::start();
+    let stop = Cell::new(0);
+    let open = |arguments: &[&str]| Viewer::open(&screen, dir.path(), &[arguments, &["--device", device]].concat());
+    let size = format!("{}x{}", sizes[0][0], sizes[0][1]);
+
+    let truths = truths.to_str().unwrap();
+    let viewer = open(&["@emoji", "--latent", "airplane", "--truth", truths, "--size", &size, "--fresh"]);
+    let closed =
+        tour(&Walk { viewer: &viewer, device, folder: elsewhere.path(), stop: &stop, sizes }, dir.path(), &airplane);
+    report(&viewer);
+    drop(viewer);
+
+    // Nothing is said of latent and size: both are remembered.
+    let viewer = open(&["@emoji"]);
+    reopened(&Walk { viewer: &viewer, device, folder: elsewhere.path(), stop: &stop, sizes }, &closed, &small);
+    drop(viewer);
+
+    let viewer = open(&[small.to_str().unwrap(), "--size", &size, "--fresh"]);
+    learned(&Walk { viewer: &viewer, device, folder: elsewhere.path(), stop: &stop, sizes });
+    println!("{device}: {:.0} s in all", started.elapsed().as_secs_f64());
+}
+
+/// Everything that can be done with a model, until the window is closed; gives the last photograph.
+fn tour(walk: &Walk<'_>, folder: &Path, airplane: &RgbImage) -> RgbImage {
+    let viewer = walk.viewer;
+    viewer.settled(0);
+    let (_, fitted) = walk.reproduces("opened");
+    let opened = viewer.photograph(&walk.name("opened"));
+
+    let at = zoom(walk, &opened, &fitted);
+    let back = walk.until("zoomed-back", |window| changed(&opened, window) < 1e-3);
+    println!("zoomed {at:.0}x and back: {} of the canvas differ", changed(&opened, &back));
+    // A view that was fitted by this key, rather than by the wheel, follows the window's size.
+    viewer.hand("key f");
+
+    map(walk, &back);
+    morph(walk);
+    mix(walk);
+    looks(walk, airplane);
+
+    viewer.change(&format!("{} {AWAY}", viewer.resizing(walk.sizes[1])));
+    assert_eq!(viewer.size(), walk.sizes[1]);
+    walk.reproduces("resized");
+
+    export(walk, folder);
+
+    let before = viewer.photograph(&walk.name("before-the-device-is-lost"));
+    viewer.change("key F5");
+    viewer.hand("key Escape");
+    walk.until("rebuilt", |window| changed(&before, window) < 1e-3);
+    walk.reproduces("rebuilt-and-still-right");
+
+    viewer.hand("key question");
+    walk.until("keys", |window| changed(&before, window) > 0.2);
+    viewer.hand("key Escape");
+    let closed = walk.until("closing", |window| changed(&before, window) < 1e-3);
+    viewer.hand("key ctrl+q");
+    viewer.ends();
+    closed
+}
+
+/// The window as it was closed, and then a search for the latent of a picture that is dropped on it.
+fn reopened(walk: &Walk<'_>, closed: &RgbImage, small: &Path) {
+    let viewer = walk.viewer;
+    viewer.settled(0);
+    viewer.hand(AWAY);
+    assert_eq!(viewer.size(), walk.sizes[1]);
+    let photograph = walk.until("reopened", |window| changed(closed, window) < 1e-3);
+    println!("reopened: {} of the canvas differ", changed(closed, &photograph));
+
+    let from = viewer.lines().len();
+    viewer.drop_file(small);
+    let psnr = viewer.wait("a search that comes closer", || {
+        Some(viewer.numbers(from, "psnr")).filter(|psnr| psnr.len() > 3 && psnr[psnr.len() - 1] > psnr[0] + 1.0)
+    });
+    println!("searched: {:.2} dB at first, {:.2} dB at the end", psnr[0], psnr[psnr.len() - 1]);
+    viewer.snapshot(&walk.name("searched"));
+}
+
+/// A picture that is learned from the start.
+fn learned(walk: &Walk<'_>) {
+    let viewer = walk.viewer;
+    // A software driver takes seconds for a step.
+    let steps = if walk.device == "cpu" { 30 } else { 4 };
+    let psnr = viewer.wait("steps", || Some(viewer.numbers(0, "psnr")).filter(|psnr| psnr.len() >= steps));
+    viewer.snapshot(&walk.name("learned"));
+    println!("fitted: {:.2} dB at first, {:.2} dB after {} steps", psnr[0], psnr[psnr.len() - 1], psnr.len());
+    assert!(psnr[psnr.len() - 1] > psnr[0]);
+}
+
+/// Zooms a thousandfold about a point, which must stay under the pointer, and back; gives how far it was.
+fn zoom(walk: &Walk<'_>, opened: &RgbImage, fitted: &str) -> f64 {
+    let viewer = walk.viewer;
+    let [x0, _, x1, _] = region(fitted);
+    // Where the picture is steepest: at a thousandfold anything else is of one colour.
+    let shown = canvas(opened);
+    let slope = |x: u32, y: u32| distance(*shown.get_pixel(x, y), *shown.get_pixel(x + 1, y));
+    let inside = (20..shown.width() - 20).flat_map(|x| (80..shown.height() - 80).map(move |y| (x, y)));
+    let (x, y) = inside.max_by_key(|&(x, y)| slope(x, y)).unwrap();
+    // A fitted picture fills 94 % of the canvas' width; its middle is the canvas'.
+    let width = f64::from(shown.width());
+    let scale = 0.94 * width / 2.0;
+    let before = 0.5 * (x0 + x1) + (f64::from(x) - width / 2.0) / scale;
     // A click of the wheel counts for one notch or two, by the X server's kind of pointer.
-    let pointer = (0.0, -100.0 / 282.0);
-    let after = |notches: i32| {
-        let scale = 282.0 * 1.2_f64.powi(notches);
-        (scale, (pointer.0, pointer.1 + 100.0 / scale))
+    let mut clicks = 0;
+    let (zoom, command) = loop {
+        viewer.change(&format!("mousemove {x} {y} click --repeat 20 --delay 15 4"));
+        clicks += 20;
+        let command = viewer.command();
+        let [a, _, b, _] = region(&command);
+        let zoom = width / (b - a) / scale;
+        if zoom > 900.0 {
+            break (zoom, command);
+        }
     };
-    let view_of = |latent: &str, scale: f64, (x, y): (f64, f64)| {
-        let (w, h) = (f64::from(CANVAS.0) / 2.0 / scale, f64::from(CANVAS.1) / 2.0 / scale);
-        let region = format!("--region={},{},{},{}", x - w, y - h, x + w, y + h);
-        render(dir.path(), &["--latent", latent, "--size", "600", &region])
+    let (_, again) = walk.reproduces("zoomed");
+    assert_eq!(command, again);
+    let [a, _, b, _] = region(&command);
+    let now = a + f64::from(x) / width * (b - a);
+    println!("zoomed {zoom:.0}x: under the pointer {before} before, {now} now");
+    assert!((before - now).abs() < 1e-9);
+    viewer.change(&format!("mousemove {x} {y} click --repeat {clicks} --delay 15 5"));
+    zoom
+}
+
+/// Drags the latent over the map, slowly, as a person does.
+fn map(walk: &Walk<'_>, before: &RgbImage) {
+    let viewer = walk.viewer;
+    viewer.hand(&walk.click(MAP_TAB));
+    viewer.snapshot(&walk.name("map"));
+    let mut words = format!("{} sleep 0.1 mousedown 1", walk.to(MAP, 0, 0));
+    for i in 1..=6 {
+        write!(words, " sleep 0.1 {}", walk.to(MAP, 10 * i, 5 * i)).unwrap();
+    }
+    viewer.change(&format!("{words} sleep 0.1 mouseup 1 sleep 0.1 {AWAY}"));
+    let (moved, command) = walk.reproduces("dragged-on-the-map");
+    assert!(command.matches(',').count() > 60, "the latent is given by its numbers: {command}");
+    println!("dragged on the map: {:.2} of the canvas differ", changed(before, &moved));
+    assert!(changed(before, &moved) > 0.05);
+}
+
+/// Plays a morph from here to the next latent, and stops it.
+fn morph(walk: &Walk<'_>) {
+    let viewer = walk.viewer;
+    viewer.change("key k key Down key k");
+    let from = viewer.lines().len();
+    viewer.hand("key space sleep 0.4");
+    let first = viewer.snapshot(&walk.name("morph"));
+    viewer.hand("sleep 0.3");
+    let second = viewer.snapshot(&walk.name("morph"));
+    viewer.change("key space");
+    let (frames, pictures) = (viewer.numbers(from, "frame").len(), viewer.numbers(from, "age_ms").len());
+    println!("morph: {frames} frames, {pictures} pictures; {:.2} of the canvas differ", changed(&first, &second));
+    assert!(frames > 5 && pictures > 3 && changed(&first, &second) > 0.02);
+    walk.reproduces("morph-stopped");
+}
+
+/// Mixes two latents by the slider, then crosses their layers.
+fn mix(walk: &Walk<'_>) {
+    let viewer = walk.viewer;
+    viewer.hand(&walk.click(MIX_TAB));
+    viewer.snapshot(&walk.name("mix"));
+    viewer.change(&walk.slide([5, 20, 40]));
+    let (_, command) = walk.reproduces("mixed");
+    assert!(command.contains("--mix="), "{command}");
+    viewer.change(&walk.click(LAYERS));
+    viewer.change(&walk.slide([95, 70, 60]));
+    let (_, command) = walk.reproduces("layers");
+    assert!(command.contains("--layers-from="), "{command}");
+}
+
+/// The signed error, the signal itself beside the picture, and the gradient.
+fn looks(walk: &Walk<'_>, truth: &RgbImage) {
+    let viewer = walk.viewer;
+    let picture = viewer.photograph(&walk.name("picture"));
+    let shown = canvas(&picture);
+    viewer.hand("key e");
+    let everywhere = |_: u32| true;
+    let error = |x: u32, y: u32, t: Rgb<u8>| {
+        let p = shown.get_pixel(x, y);
+        Rgb(std::array::from_fn(|i| {
+            let signed = 127.5 + 0.5 * (f64::from(p[i]) - f64::from(t[i]));
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
+            let byte = signed.round() as u8;
+            byte
+        }))
     };
-    let candidates = [4, 8].map(|notches| (after(notches), view_of("parrot", after(notches).0, after(notches).1)));
-    let found = Cell::new(None);
-    screen.until(&format!("{device}-2-zoomed"), |window| {
-        found.set(candidates.iter().find(|(_, view)| difference(window, view, (0, 0)) <= 1).map(|(at, _)| *at));
-        found.get().map(|_| ()).ok_or_else(|| "no whole number of notches about the pointer gives this view".into())
-    });
-    let (scale, centre) = found.get().unwrap();
+    let errors = walk.until("errors", |window| agreement(window, truth, everywhere, error) > 0.9);
+    println!("errors: {:.4} of the pixels are right", agreement(&errors, truth, everywhere, error));
+    viewer.hand("key e key s");
+    let divider = shown.width() / 2;
+    let right = |x: u32| x > divider + 5;
+    let signal = |_: u32, _: u32, t: Rgb<u8>| t;
+    let split = walk.until("split", |window| agreement(window, truth, right, signal) > 0.9);
+    let left = |x: u32| x < divider - 5;
+    let kept = agreement(&split, truth, left, |x, y, _| *shown.get_pixel(x, y));
+    println!(
+        "split: right {:.4} of the signal, left {kept:.4} of the picture",
+        agreement(&split, truth, right, signal)
+    );
+    assert!(kept > 0.999);
+    viewer.change("key s key g");
+    let gradient = walk.until("gradient", |window| changed(&picture, window) > 0.2);
+    println!("gradient: {:.2} of the canvas differ", changed(&picture, &gradient));
+    viewer.change("key g");
+    walk.reproduces("picture-again");
+}
 
-    // Dragged: the picture follows the pointer.
-    screen.xdotool("mousemove 300 200 mousedown 1 mousemove 340 230 mousemove 380 260 mouseup 1");
-    let centre = (centre.0 - 80.0 / scale, centre.1 - 60.0 / scale);
-    screen.until(&format!("{device}-3-panned"), shows(&view_of("parrot", scale, centre), (0, 0)));
+/// Saves the picture, and finds it in the folder that the program works in.
+fn export(walk: &Walk<'_>, folder: &Path) {
+    let viewer = walk.viewer;
+    let before = viewer.photograph(&walk.name("before-export"));
+    viewer.hand("key ctrl+s");
+    let file = folder.join("picture.png");
+    viewer.wait("the exported picture", || file.exists().then_some(()));
+    let width = image::image_dimensions(&file).unwrap().0;
+    assert_eq!(width, 1024);
+    // A notice over the canvas' corner says so.
+    let notice = |window: &RgbImage| {
+        let corner = |w: &RgbImage| image::imageops::crop_imm(w, 0, 0, 140, 40).to_image();
+        corner(window).pixels().zip(corner(&before).pixels()).filter(|(p, q)| distance(**p, **q) > 8).count() > 200
+    };
+    let name = walk.name("exported");
+    viewer.wait("a notice of the export", || Some(viewer.snapshot(&name)).filter(&notice));
+    viewer.noticed();
+}
 
-    // Another latent by keyboard: the next one down the list.
-    // (Without a window manager nobody gives the window the focus.)
-    screen.xdotool("search --sync --onlyvisible --name Hypersine windowfocus --sync");
-    screen.xdotool("key Down");
-    screen.until(&format!("{device}-4-next"), shows(&view_of("pea_pod", scale, centre), (0, 0)));
-
-    // Back to the whole picture, then mixed: the slider's far end is the second latent alone.
-    screen.xdotool("key f");
-    let pea = render(dir.path(), &["--latent", "pea_pod", "--size", "564"]);
-    screen.until(&format!("{device}-5-fitted"), shows(&pea, (18, 18)));
-    // (A slow frame may swallow a synthetic press; a person would try again.)
-    let mixed = (0..5).any(|_| {
-        screen.xdotool("mousemove 615 36 sleep 0.3 mousedown 1 sleep 0.3 mousemove 660 36 sleep 0.3 mousemove 720 36 sleep 0.3 mouseup 1");
-        screen.xdotool("mousemove 300 500");
-        screen.watch(&format!("{device}-6-mixed"), Duration::from_secs(40), &shows(&whole, (18, 18))).is_ok()
-    });
-    assert!(mixed, "dragging the mix slider does not show the second latent");
-
-    assert!(program.0.try_wait().unwrap().is_none(), "the window is still open");
+/// What the trace says of how long things took.
+fn report(viewer: &Viewer<'_>) {
+    let lines = viewer.lines();
+    let most = |field: &str| lines.iter().filter_map(|l| l[field].as_f64()).fold(0.0, f64::max);
+    let first_frame = lines.iter().find(|l| l["frame"].is_u64()).and_then(|l| l["t"].as_f64()).unwrap();
+    let pictures: Vec<_> = lines.iter().filter(|l| l["picture"].is_array()).collect();
+    let age = |line: &serde_json::Value| line["age_ms"].as_f64().unwrap();
+    // A change begins the count of the age anew.
+    let begins = |i: usize| i == 0 || pictures[i - 1]["last"] == true || age(pictures[i]) < age(pictures[i - 1]);
+    let firsts = (0..pictures.len()).filter(|&i| begins(i)).map(|i| pictures[i]);
+    let slowest = firsts.max_by(|a, b| age(a).total_cmp(&age(b))).unwrap();
+    let complete = pictures.iter().filter(|l| l["last"] == true).map(|l| age(l)).fold(0.0, f64::max);
+    println!(
+        "{} frames; first frame after {first_frame:.2} s; longest stall {:.0} ms; longest wait for the first picture after \
+         a change {:.0} ms (1/{} of the resolution), for the complete one {complete:.0} ms",
+        lines.iter().filter(|l| l["frame"].is_u64()).count(),
+        most("stall_ms"),
+        age(slowest),
+        slowest["coarse"],
+    );
 }
 
 #[test]
 fn the_window_on_the_cpu_backend() {
-    walk("cpu");
+    walk("cpu", SIZES);
 }
 
 #[test]
 fn the_window_on_the_gpu() {
-    walk("gpu");
+    walk("gpu", SMALL);
+}
+
+/// Every key of the window but the one that closes it.
+const KEYS: [&str; 26] = [
+    "question",
+    "f",
+    "o",
+    "plus",
+    "minus",
+    "equal",
+    "Down",
+    "Up",
+    "r",
+    "x",
+    "b",
+    "ctrl+shift+z",
+    "ctrl+z",
+    "k",
+    "space",
+    "s",
+    "e",
+    "g",
+    "u",
+    "p",
+    "ctrl+shift+c",
+    "ctrl+s",
+    "t",
+    "h",
+    "F5",
+    "Escape",
+];
+
+/// Somebody who presses anything, in xdotool's words.
+fn monkey(rng: &mut ChaCha8Rng, viewer: &Viewer<'_>) -> String {
+    let [width, height] = viewer.size();
+    let mut words = String::new();
+    for _ in 0..30 {
+        let mut point = || format!("{} {}", rng.random_range(0..width), rng.random_range(0..height));
+        let (a, b) = (point(), point());
+        match rng.random_range(0..100) {
+            0..20 => write!(words, "mousemove {a} "),
+            20..40 => write!(words, "mousemove {a} click 1 "),
+            40..55 => write!(words, "mousemove {a} mousedown 1 mousemove {b} sleep 0.02 mouseup 1 "),
+            55..70 => write!(words, "mousemove {a} click {} ", rng.random_range(4..=5)),
+            70..98 => write!(words, "key {} ", KEYS[rng.random_range(0..KEYS.len())]),
+            _ => write!(words, "{} ", viewer.resizing([rng.random_range(200..1024), rng.random_range(150..768)])),
+        }
+        .unwrap();
+        words += "sleep 0.02 ";
+    }
+    words
+}
+
+/// Presses anything until there were `HYPERSINE_MONKEY_FRAMES` frames: the program lives, says nothing of a panic, and needs
+/// no more and more memory.
+#[test]
+fn the_window_bears_a_monkey() {
+    let _alone = alone();
+    let frames: usize = std::env::var("HYPERSINE_MONKEY_FRAMES").map_or(500, |n| n.parse().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let screen = Screen::start();
+    let viewer = Viewer::open(&screen, dir.path(), &["@emoji", "--size", "800x600", "--device", "cpu", "--fresh"]);
+    viewer.settled(0);
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut resident = Vec::new();
+    loop {
+        let drawn = viewer.numbers(0, "frame").len();
+        if drawn >= 500 * (resident.len() + 1) {
+            resident.push(viewer.resident());
+            println!("monkey: {drawn} frames, {} MB resident", resident[resident.len() - 1] / 1000);
+        }
+        if drawn >= frames {
+            break;
+        }
+        let words = monkey(&mut rng, &viewer);
+        viewer.hand(&words);
+        viewer.assert_alive();
+    }
+    viewer.snapshot("monkey");
+    report(&viewer);
+    let errors = viewer.errors();
+    println!("monkey: {errors}");
+    assert!(!errors.contains("panicked"));
+    if frames > 4000 {
+        let (early, end) = (resident[3] as f64, resident[resident.len() - 1] as f64);
+        assert!(end < 1.05 * early, "memory grows from {early} kB at frame 2000 to {end} kB");
+    }
 }
