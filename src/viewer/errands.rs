@@ -195,6 +195,45 @@ pub(super) enum Export {
     Model,
 }
 
+/// Writes files, one after the other.
+pub(super) struct Porter {
+    jobs: Sender<Box<dyn FnOnce() + Send>>,
+}
+
+impl Porter {
+    pub(super) fn new() -> Self {
+        let (jobs, todo) = channel::<Box<dyn FnOnce() + Send>>();
+        // The thread ends when the window, and with it `jobs`, is dropped.
+        std::thread::spawn(move || todo.into_iter().for_each(|job| job()));
+        Self { jobs }
+    }
+
+    /// Writes this next.
+    pub(super) fn send(
+        &self,
+        export: Export,
+        model: Arc<Model>,
+        path: PathBuf,
+        wake: impl Fn() + Send + 'static,
+    ) -> Exporting {
+        let progress = Arc::new(AtomicU32::new(0));
+        let (send, outcome): (Sender<Result<()>>, _) = channel();
+        let (done, to) = (Arc::clone(&progress), path.clone());
+        // A thread that is gone drops the other end of `outcome`, which says so.
+        let _ = self.jobs.send(Box::new(move || {
+            let tell = |share: f64| {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
+                done.store((share * 1000.0) as u32, Ordering::Relaxed);
+                wake();
+            };
+            // A window that is closed does not ask.
+            let _ = send.send(write(&export, &model, &to, &tell));
+            wake();
+        }));
+        Exporting { path, progress, outcome }
+    }
+}
+
 /// A file on its way.
 pub(super) struct Exporting {
     pub path: PathBuf,
@@ -204,24 +243,6 @@ pub(super) struct Exporting {
 }
 
 impl Exporting {
-    /// Begins to write.
-    pub(super) fn start(export: Export, model: Arc<Model>, path: PathBuf, wake: impl Fn() + Send + 'static) -> Self {
-        let progress = Arc::new(AtomicU32::new(0));
-        let (send, outcome): (Sender<Result<()>>, _) = channel();
-        let (done, to) = (Arc::clone(&progress), path.clone());
-        std::thread::spawn(move || {
-            let tell = |share: f64| {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
-                done.store((share * 1000.0) as u32, Ordering::Relaxed);
-                wake();
-            };
-            // A window that is closed does not ask.
-            let _ = send.send(write(&export, &model, &to, &tell));
-            wake();
-        });
-        Self { path, progress, outcome }
-    }
-
     /// How much is done, 0 to 1.
     pub(super) fn progress(&self) -> f32 {
         self.progress.load(Ordering::Relaxed) as f32 / 1000.0

@@ -37,6 +37,12 @@ impl View {
         view
     }
 
+    /// Whether it shows the same, but for roundings: zooming in and out again leaves some.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let near = (self.centre - other.centre).length() * self.scale < 1e-3;
+        near && (self.scale / other.scale - 1.0).abs() < 1e-5
+    }
+
     /// The point of the plane under a canvas position in pixels.
     pub(super) fn at(&self, canvas: DVec2, position: DVec2) -> DVec2 {
         self.centre + (position - 0.5 * canvas) / self.scale

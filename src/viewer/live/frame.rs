@@ -1,5 +1,6 @@
 //! One frame: the controls run, the painter is asked, and all of it is shown; what the controls wished for is done.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use glam::DVec2;
 
 use super::{FIRST, Kind, Learning, Live, NOTICE, PATIENCE, start_of, waker};
 use crate::Result;
-use crate::viewer::errands::{Export, Exporting};
+use crate::viewer::errands::Export;
 use crate::viewer::keys::Act;
 use crate::viewer::panel::{Asked, Exports, physical};
 use crate::viewer::present::{Canvas, Overlay};
@@ -78,7 +79,7 @@ impl Live {
     pub(super) fn lay_out(&mut self, canvas: egui::Rect, scale: f32) -> DVec2 {
         let size = physical(canvas, scale);
         let fit = View::fit(size, &self.scene.frame());
-        if self.fitted.is_none_or(|fitted| fitted == self.scene.view) {
+        if self.fitted.is_none_or(|fitted| fitted.is_like(&self.scene.view)) {
             self.scene.view = fit;
             self.fitted = Some(fit);
         }
@@ -208,8 +209,12 @@ impl Live {
             Exports::Latent { path } => (Export::Latent(self.scene.codes.mixed().z), path),
             Exports::Model { path } => (Export::Model, path),
         };
+        if self.exports.iter().any(|e| e.path == Path::new(&path)) {
+            self.notice(context, &format!("{path} is still being written."));
+            return;
+        }
         self.notice(context, &format!("{path} is being written."));
         let model = Arc::clone(&self.scene.model);
-        self.exports.push(Exporting::start(export, model, path.into(), waker(&self.proxy)));
+        self.exports.push(self.porter.send(export, model, path.into(), waker(&self.proxy)));
     }
 }

@@ -21,7 +21,7 @@ use crate::model::Model;
 use crate::signal::Picture;
 use crate::train::{Config, Signals, Trainer};
 use crate::viewer::app::{Proxy, Wake};
-use crate::viewer::errands::{Clerk, Exporting};
+use crate::viewer::errands::{Clerk, Exporting, Porter};
 use crate::viewer::latent::{Code, Codes, Weights};
 use crate::viewer::learn::Watch;
 use crate::viewer::memory::{Memory, Place};
@@ -111,6 +111,7 @@ pub(super) struct Live {
     memory: Memory,
     clerk: Clerk,
     learning: Option<Learning>,
+    porter: Porter,
     exports: Vec<Exporting>,
     truths: BTreeMap<String, Source>,
     /// The signal that is being loaded, or was put away.
@@ -164,6 +165,7 @@ impl Live {
             memory,
             clerk: Clerk::new(wake),
             learning: None,
+            porter: Porter::new(),
             exports: Vec::new(),
             truths: BTreeMap::new(),
             truth_asked: None,

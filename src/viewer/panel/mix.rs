@@ -9,6 +9,10 @@ use crate::viewer::latent::{Code, Codes, Mixing};
 use crate::viewer::scene::Scene;
 
 pub(super) fn show(ui: &mut Ui, scene: &mut Scene, asked: &mut Asked) {
+    egui::ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| mix(ui, scene, asked));
+}
+
+fn mix(ui: &mut Ui, scene: &mut Scene, asked: &mut Asked) {
     if scene.model.latent_dim() == 0 {
         ui.label("A single INR has no latents to mix.");
         return;

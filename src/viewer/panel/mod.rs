@@ -191,7 +191,10 @@ impl Panel {
             Tab::Mix => mix::show(ui, scene, asked),
             Tab::Insight => insight::show(ui, scene, facts, asked),
             Tab::Learn => learning::show(ui, facts.learning.as_ref(), asked),
-            Tab::Export => self.export.show(ui, scene, facts, asked),
+            Tab::Export => {
+                let area = egui::ScrollArea::vertical().auto_shrink([false, false]);
+                area.show(ui, |ui| self.export.show(ui, scene, facts, asked));
+            }
         }
     }
 
@@ -240,7 +243,10 @@ impl Panel {
             let now = ui.input(|i| i.time);
             if now < until {
                 corner("notice").interactable(false).show(context, |ui| {
-                    egui::Frame::popup(ui.style()).show(ui, |ui| ui.label(text));
+                    egui::Frame::popup(ui.style()).show(ui, |ui| {
+                        ui.set_max_width((canvas.width() - 40.0).clamp(80.0, 420.0));
+                        ui.label(text)
+                    });
                 });
                 context.request_repaint_after(std::time::Duration::from_secs_f64(until - now));
             } else {
