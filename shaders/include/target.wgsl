@@ -6,7 +6,8 @@
 fn store(latent: u32, p: u32, o: u32, value: vec4<f32>) {
     let cell = vec2(latent % job.columns, latent / job.columns) * vec2(job.width, job.height);
     let pixel = cell + vec2(p % job.width, p / job.width);
-    var unit = clamp((value - job.low) * job.inverse_range, vec4(0.0), vec4(1.0));
+    // Formats of bytes clip to 0 and 1 by themselves; floats stay as they are.
+    var unit = (value - job.low) * job.inverse_range;
 //# if outputs == 1
     unit = vec4(unit.xxx, 1.0);
 //# elif outputs == 2

@@ -28,7 +28,7 @@ pub enum Target<'a> {
     Texture(TextureTarget<'a>),
 }
 
-/// A texture to evaluate into; values are mapped from the model's range to [0, 1] and clipped.
+/// A texture to evaluate into; values are mapped from the model's range to [0, 1], to which rgba8unorm clips them.
 #[derive(Clone, Copy, Debug)]
 pub struct TextureTarget<'a> {
     /// A view with `STORAGE_BINDING` usage, large enough for all pictures.
