@@ -57,7 +57,7 @@ impl App {
     fn judge(&mut self, event_loop: &ActiveEventLoop, result: Result<()>) {
         let (Some(live), Err(error)) = (&mut self.live, result) else { return };
         let outcome = match error {
-            Error::Gpu(GpuError::Lost(why)) => live.rebuild(event_loop, &why),
+            Error::Gpu(GpuError::Lost(why)) => live.rebuild(&why),
             Error::Gpu(GpuError::Validation(_) | GpuError::NoAdapter(_)) => Err(error),
             other => {
                 live.complain(&other);

@@ -73,7 +73,7 @@ impl Trace {
     pub(super) fn picture(&mut self, shown: &Shown, age: Duration) {
         let line = json!({
             "picture": shown.size, "t": self.started.elapsed().as_secs_f64(), "coarse": shown.detail.coarse,
-            "aa": shown.detail.samples * shown.detail.points, "last": shown.last, "age_ms": ms(age),
+            "aa": shown.detail.aa(), "last": shown.last, "age_ms": ms(age),
             "generate_ms": ms(shown.generate), "evaluate_ms": ms(shown.took),
         });
         self.line(&line);

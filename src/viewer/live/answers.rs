@@ -67,7 +67,7 @@ impl Live {
     pub(super) fn take_picture(&mut self, shown: Shown) {
         let zoom = self.scene.view.scale / View::fit(self.size, &self.scene.frame()).scale;
         let [w, h] = shown.size;
-        let detail = match (shown.detail.coarse, shown.detail.samples * shown.detail.points) {
+        let detail = match (shown.detail.coarse, shown.detail.aa()) {
             (1, 1) => "full resolution".into(),
             (1, aa) => format!("{aa}x{aa} points a pixel"),
             (coarse, _) => format!("1/{coarse} resolution"),

@@ -130,7 +130,7 @@ impl Live {
                 Act::Copy => {
                     // A picture at rest may have been too slow to be supersampled.
                     let rest = self.graphics.as_ref().and_then(|g| g.shown.as_ref()).filter(|s| s.last);
-                    let aa = rest.map_or(self.scene.aa, |s| s.detail.samples * s.detail.points);
+                    let aa = rest.map_or(self.scene.aa, |s| s.detail.aa());
                     context.copy_text(self.scene.command(size, aa, "picture.png"));
                     let saved = self.scene.name.is_some();
                     self.notice(

@@ -244,7 +244,7 @@ impl Live {
     }
 
     /// After the device was lost: everything on it anew.
-    pub(super) fn rebuild(&mut self, _: &ActiveEventLoop, why: &str) -> Result<()> {
+    pub(super) fn rebuild(&mut self, why: &str) -> Result<()> {
         if self.graphics.take().is_some_and(|g| g.opened.elapsed() < PATIENCE) {
             return Err(crate::gpu::GpuError::Lost(why.to_owned()).into());
         }

@@ -16,7 +16,7 @@ use super::scene::Request;
 use crate::Result;
 use crate::engine::{Engine, Field};
 use crate::gpu::Context;
-use crate::model::{Model, Region};
+use crate::model::{Model, Region, ValueRange};
 
 /// How finely a picture is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,13 @@ pub(super) struct Detail {
     pub samples: u32,
     /// Points of a texel, along each side, whose mean it is.
     pub points: u32,
+}
+
+impl Detail {
+    /// Points of an evaluated pixel, along each side.
+    pub(super) fn aa(self) -> u32 {
+        self.samples * self.points
+    }
 }
 
 /// Canvas pixels per evaluated pixel, along each side.
@@ -175,7 +182,7 @@ impl Painter {
             Backend::Gpu(_) => Detail { coarse: 1, samples: request.aa.min(fitting), points: 1 },
             Backend::Cpu(_) => Detail { coarse: 1, samples: 1, points: request.aa },
         };
-        if finest.samples * finest.points > 1 {
+        if finest.aa() > 1 {
             levels.push(finest);
         }
         levels
@@ -278,31 +285,24 @@ pub(super) fn upload(ctx: &Context, size: [u32; 2], format: wgpu::TextureFormat,
 }
 
 /// The texel of a pixel's values, as `evaluate.wgsl` writes it: grey, grey and alpha, RGB, or RGB and alpha.
-fn rgba(pixel: &[f32], range: crate::model::ValueRange) -> [f32; 4] {
-    let unit = |c: usize| range.unit(pixel[c]).clamp(0.0, 1.0);
+fn rgba<T>(pixel: &[f32], opaque: T, of: impl Fn(f32) -> T) -> [T; 4] {
+    let at = |c: usize| of(pixel[c]);
     match pixel.len() {
-        1 => [unit(0), unit(0), unit(0), 1.0],
-        2 => [unit(0), unit(0), unit(0), unit(1)],
-        3 => [unit(0), unit(1), unit(2), 1.0],
-        _ => [unit(0), unit(1), unit(2), unit(3)],
+        1 => [at(0), at(0), at(0), opaque],
+        2 => [at(0), at(0), at(0), at(1)],
+        3 => [at(0), at(1), at(2), opaque],
+        _ => [at(0), at(1), at(2), at(3)],
     }
 }
 
 /// Texels of either format from pixels `[..][channels]`.
-pub(super) fn texels(
-    values: &[f32],
-    channels: usize,
-    range: crate::model::ValueRange,
-    floats: bool,
-    out: &mut Vec<u8>,
-) {
+pub(super) fn texels(values: &[f32], channels: usize, range: ValueRange, floats: bool, out: &mut Vec<u8>) {
     for pixel in values.chunks_exact(channels) {
-        let texel = rgba(pixel, range);
         if floats {
+            let texel = rgba(pixel, 1.0, |v| range.unit(v).clamp(0.0, 1.0));
             out.extend_from_slice(bytemuck::bytes_of(&texel));
         } else {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255; NaN becomes 0")]
-            out.extend(texel.map(|u| (u * 255.0).round() as u8));
+            out.extend(rgba(pixel, 255, |v| range.to_byte(v)));
         }
     }
 }
