@@ -188,6 +188,7 @@ impl Records {
             seed: global.seed,
             fresh: false,
             trace: None,
+            direct: false,
             started: Instant::now(),
         };
         // Windows belong to the main thread.

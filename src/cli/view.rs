@@ -41,6 +41,9 @@ pub(super) struct View {
     /// Write what every frame and picture took to this file, a line of JSON each
     #[arg(long, value_name = "FILE.jsonl")]
     trace: Option<PathBuf>,
+    /// Evaluate on the window's own device even where that is a software driver (as a GPU always does): to test that path
+    #[arg(long, hide = true)]
+    direct: bool,
     /// Where there is no display, write a contact sheet instead of failing
     #[arg(skip)]
     fall_back: bool,
@@ -61,6 +64,7 @@ impl Default for View {
             size: None,
             fresh: false,
             trace: None,
+            direct: false,
             fall_back: true,
         }
     }
@@ -94,6 +98,7 @@ impl View {
             seed: global.seed,
             fresh: self.fresh,
             trace: self.trace.clone(),
+            direct: self.direct,
             started,
         };
         match viewer::run(options)? {

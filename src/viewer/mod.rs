@@ -94,6 +94,8 @@ pub struct Options {
     pub fresh: bool,
     /// Write a line of JSON for every frame and picture to this file.
     pub trace: Option<PathBuf>,
+    /// Evaluate on the window's own device even where that is a software driver.
+    pub direct: bool,
     /// When the program began, from which the trace counts.
     pub started: Instant,
 }

@@ -102,6 +102,10 @@ pub(super) struct Live {
     proxy: Proxy,
     graphics: Option<Graphics>,
     device: DeviceChoice,
+    /// Evaluate on the window's own device, whatever that is.
+    direct: bool,
+    /// What evaluates where the window's device does not; it outlives that one.
+    engine: Option<Engine>,
     seed: u64,
     panel: Panel,
     scene: Scene,
@@ -157,6 +161,8 @@ impl Live {
             proxy,
             graphics: None,
             device: options.device,
+            direct: options.direct,
+            engine: None,
             seed: options.seed,
             panel: Panel::at(memory.tab),
             scene: Scene::new(model, None, codes),
@@ -210,17 +216,19 @@ impl Live {
         };
         let (ctx, surface) = present::open(&self.window, self.display.clone(), prefer)?;
         let presenter = Presenter::new(&ctx, surface, self.window.inner_size().into())?;
-        // The presenting adapter evaluates too where it is what was asked for; a software one only on request.
-        let engine = match self.device {
-            DeviceChoice::Cpu => Engine::cpu(),
-            DeviceChoice::Auto if ctx.is_software() => Engine::cpu(),
-            _ => Engine::on(&ctx),
+        // The presenting device evaluates too where it is what was asked for; a software one only on request, and then on
+        // another device, because it compiles and computes inside the call that submits.
+        let engine = match (&self.device, &self.engine) {
+            (DeviceChoice::Cpu, _) => Engine::cpu(),
+            (DeviceChoice::Auto, _) if ctx.is_software() => Engine::cpu(),
+            _ if self.direct || !ctx.is_software() => Engine::on(&ctx),
+            (_, Some(own)) if own.gpu().is_some_and(|ctx| ctx.check().is_ok()) => own.clone(),
+            (device, _) => Engine::open(device)?,
         };
+        self.engine = engine.gpu().is_some_and(|own| !Arc::ptr_eq(own, &ctx)).then(|| engine.clone());
         let presents = ctx.summary().describe();
-        self.facts.device = match engine.gpu() {
-            Some(_) => presents,
-            None => format!("{}; shown by {presents}", engine.describe()),
-        };
+        let evaluates = engine.describe();
+        self.facts.device = if evaluates == presents { presents } else { format!("{evaluates}; shown by {presents}") };
         self.facts.note = match self.device {
             DeviceChoice::Auto if ctx.is_software() => {
                 Some("No GPU was found: the processor evaluates, which is slower but no less right.".into())

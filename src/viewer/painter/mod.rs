@@ -2,11 +2,12 @@
 //!
 //! A picture is evaluated at an eighth, a quarter, a half and the whole of the resolution, then with several points per
 //! pixel. A new request abandons the one at hand, but for its first level: however fast requests come, pictures go on
-//! coming too. On a GPU one slice is in flight at a time; on the CPU a worker thread evaluates bands of rows on all
-//! cores. When nothing else is to be done, thumbnails of the whole table are.
+//! coming too. A GPU evaluates on the window's own device, one slice in flight at a time; the CPU backend, and a software
+//! driver on a device of its own, evaluate bands of rows on a worker thread. When nothing else is to be done, thumbnails of
+//! the whole table are.
 
-mod cpu;
-mod gpu;
+mod direct;
+mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,10 +103,9 @@ pub(super) enum Painted {
     Thumbnails(Atlas),
 }
 
-/// Evaluates on a GPU or on the CPU; textures live on the presenting device.
+/// Evaluates on the presenting device or elsewhere; textures live on the presenting one.
 pub(super) struct Painter {
     ctx: Arc<Context>,
-    engine: Engine,
     backend: Backend,
     request: Option<Request>,
     /// Seconds per evaluated point, as measured last.
@@ -113,8 +113,8 @@ pub(super) struct Painter {
 }
 
 enum Backend {
-    Gpu(Box<gpu::GpuPainter>),
-    Cpu(cpu::CpuPainter),
+    Direct(Box<direct::Direct>),
+    Worker(worker::Workshop),
 }
 
 impl Painter {
@@ -125,22 +125,20 @@ impl Painter {
         model: &Arc<Model>,
         wake: impl Fn() + Send + 'static,
     ) -> Result<Self> {
-        let field = engine.load(model)?;
-        let backend = if field.gpu().is_some() {
-            Backend::Gpu(Box::new(gpu::GpuPainter::new(field, engine)))
+        let backend = if engine.gpu().is_some_and(|ctx| Arc::ptr_eq(ctx, presenting)) {
+            Backend::Direct(Box::new(direct::Direct::new(engine, model)?))
         } else {
-            Backend::Cpu(cpu::CpuPainter::new(field, engine, wake))
+            Backend::Worker(worker::Workshop::new(engine, model, wake))
         };
-        Ok(Self { ctx: Arc::clone(presenting), engine: engine.clone(), backend, request: None, pace: 1e-6 })
+        Ok(Self { ctx: Arc::clone(presenting), backend, request: None, pace: 1e-6 })
     }
 
     /// Goes on with another model, perhaps the same one after it has learned more.
     pub(super) fn load(&mut self, model: &Arc<Model>) -> Result<()> {
-        let field = self.engine.load(model)?;
         self.request = None;
         match &mut self.backend {
-            Backend::Gpu(gpu) => gpu.load(field),
-            Backend::Cpu(cpu) => cpu.load(field),
+            Backend::Direct(direct) => direct.load(model)?,
+            Backend::Worker(worker) => worker.load(model),
         }
         Ok(())
     }
@@ -153,8 +151,8 @@ impl Painter {
         self.request = request.cloned();
         let levels = request.map(|r| self.levels(r)).unwrap_or_default();
         match &mut self.backend {
-            Backend::Gpu(gpu) => gpu.start(self.request.clone(), levels)?,
-            Backend::Cpu(cpu) => cpu.start(self.request.clone(), levels),
+            Backend::Direct(direct) => direct.start(self.request.clone(), levels)?,
+            Backend::Worker(worker) => worker.start(self.request.clone(), levels),
         }
         Ok(true)
     }
@@ -162,8 +160,8 @@ impl Painter {
     /// Asks for thumbnails of the whole table, when there is time.
     pub(super) fn ask_thumbnails(&mut self) {
         match &mut self.backend {
-            Backend::Gpu(gpu) => gpu.ask_thumbnails(),
-            Backend::Cpu(cpu) => cpu.ask_thumbnails(),
+            Backend::Direct(direct) => direct.ask_thumbnails(),
+            Backend::Worker(worker) => worker.ask_thumbnails(),
         }
     }
 
@@ -175,12 +173,12 @@ impl Painter {
         let first = LEVELS.iter().rposition(|&l| quick(l)).unwrap_or(0);
         let plain = |&coarse| Detail { coarse, samples: 1, points: 1 };
         let mut levels: Vec<Detail> = LEVELS[first..].iter().map(plain).collect();
-        // A GPU's picture has a texel for every point, as far as textures go.
+        // A picture that is evaluated into a texture has a texel for every point, as far as textures go.
         let largest = self.ctx.device().limits().max_texture_dimension_2d;
         let fitting = (largest / request.size[0].max(request.size[1])).max(1);
         let finest = match self.backend {
-            Backend::Gpu(_) => Detail { coarse: 1, samples: request.aa.min(fitting), points: 1 },
-            Backend::Cpu(_) => Detail { coarse: 1, samples: 1, points: request.aa },
+            Backend::Direct(_) => Detail { coarse: 1, samples: request.aa.min(fitting), points: 1 },
+            Backend::Worker(_) => Detail { coarse: 1, samples: 1, points: request.aa },
         };
         if finest.aa() > 1 {
             levels.push(finest);
@@ -191,8 +189,8 @@ impl Painter {
     /// Does a little work; returns what has become finished.
     pub(super) fn advance(&mut self) -> Result<Option<Painted>> {
         let painted = match &mut self.backend {
-            Backend::Gpu(gpu) => gpu.advance(&self.ctx)?,
-            Backend::Cpu(cpu) => cpu.advance(&self.ctx)?,
+            Backend::Direct(direct) => direct.advance(&self.ctx)?,
+            Backend::Worker(worker) => worker.advance(&self.ctx)?,
         };
         let Some(Painted::Picture(mut shown)) = painted else { return Ok(painted) };
         self.pace = shown.took.as_secs_f64() / (shown.points as f64).max(1.0);
@@ -201,8 +199,8 @@ impl Painter {
         if shown.detail == (Detail { coarse: 1, samples: 1, points: 1 }) && supersampled > REST.as_secs_f64() {
             shown.last = true;
             match &mut self.backend {
-                Backend::Gpu(gpu) => gpu.start(None, Vec::new())?,
-                Backend::Cpu(cpu) => cpu.start(None, Vec::new()),
+                Backend::Direct(direct) => direct.start(None, Vec::new())?,
+                Backend::Worker(worker) => worker.start(None, Vec::new()),
             }
         }
         Ok(Some(Painted::Picture(shown)))
@@ -211,30 +209,33 @@ impl Painter {
     /// Whether the event loop should look again soon, rather than wait to be woken.
     pub(super) fn wants_polling(&self) -> bool {
         match &self.backend {
-            Backend::Gpu(gpu) => gpu.is_busy(),
-            Backend::Cpu(_) => false,
+            Backend::Direct(direct) => direct.is_busy(),
+            Backend::Worker(_) => false,
         }
     }
 }
 
 /// The field of a family, and one of a single INR that its hypernetwork wrote last.
 struct Fields {
+    engine: Engine,
     family: Field,
     written: Option<(Weights, Field)>,
+    /// The weights of a latent are written anew for every evaluation.
+    fleeting: bool,
 }
 
 impl Fields {
-    fn new(family: Field) -> Self {
-        Self { family, written: None }
+    fn new(engine: &Engine, model: &Arc<Model>, fleeting: bool) -> Result<Self> {
+        Ok(Self { engine: engine.clone(), family: engine.load(model)?, written: None, fleeting })
     }
 
-    /// The field for a request, and the latent to give it. On the CPU weights that are not fused are written once, not
-    /// for every band of rows; a GPU's codes do that by themselves.
-    fn of(&mut self, engine: &Engine, request: &Request) -> Result<(&Field, Vec<f32>)> {
+    /// The field for a request, and the latent to give it. Where evaluations come in bands, weights that are not fused are
+    /// written once for all of them.
+    fn of(&mut self, request: &Request) -> Result<(&Field, Vec<f32>)> {
         let points = request.size[0] as usize * request.size[1] as usize;
         let (a, b, first_of_b) = match &request.weights {
             Weights::Latent(z)
-                if z.is_empty() || self.family.gpu().is_some() || self.family.is_fused(request.strategy, 1, points) =>
+                if z.is_empty() || !self.fleeting || self.family.is_fused(request.strategy, 1, points) =>
             {
                 return Ok((&self.family, z.clone()));
             }
@@ -243,7 +244,7 @@ impl Fields {
         };
         if self.written.as_ref().is_none_or(|(of, _)| *of != request.weights) {
             let model = self.family.model().crossed(a, b, first_of_b)?;
-            self.written = Some((request.weights.clone(), engine.load(&Arc::new(model))?));
+            self.written = Some((request.weights.clone(), self.engine.load(&Arc::new(model))?));
         }
         let (_, field) = self.written.as_ref().expect("written just above, if not before");
         Ok((field, Vec::new()))

@@ -1,4 +1,5 @@
-//! Painting on worker threads, on all cores.
+//! Painting on a thread of its own: on the CPU backend, or on a device that is not the window's. A software driver compiles
+//! and computes inside the call that submits, where the event loop must not wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,9 +10,9 @@ use super::{
     Atlas, BYTES, COLUMNS, Detail, FLOATS, Fields, MOST_THUMBNAILS, Painted, Shown, THUMBNAIL, at_level, texels, upload,
 };
 use crate::Result;
-use crate::engine::{Engine, Field, Mosaic, Strategy};
+use crate::engine::{Engine, Mosaic, Strategy};
 use crate::gpu::Context;
-use crate::model::Region;
+use crate::model::{Model, Region};
 use crate::viewer::scene::Request;
 
 /// How long a band of rows may delay a newer request.
@@ -39,20 +40,21 @@ struct Pixels {
 }
 
 enum Job {
-    Load(Box<Field>),
+    Load(Arc<Model>),
     Paint(u64, Box<Request>, Vec<Detail>),
     Thumbnails,
 }
 
-pub(super) struct CpuPainter {
+pub(super) struct Workshop {
     jobs: Sender<Job>,
     done: Receiver<Result<Made>>,
     version: Arc<AtomicU64>,
 }
 
 struct Worker {
-    fields: Fields,
     engine: Engine,
+    /// None until a model is loaded.
+    fields: Option<Fields>,
     jobs: Receiver<Job>,
     finished: Sender<Result<Made>>,
     version: Arc<AtomicU64>,
@@ -61,14 +63,14 @@ struct Worker {
     thumbnails: Option<Vec<u8>>,
 }
 
-impl CpuPainter {
-    pub(super) fn new(field: Field, engine: &Engine, wake: impl Fn() + Send + 'static) -> Self {
+impl Workshop {
+    pub(super) fn new(engine: &Engine, model: &Arc<Model>, wake: impl Fn() + Send + 'static) -> Self {
         let (jobs, todo) = channel();
         let (finished, done) = channel();
         let version = Arc::new(AtomicU64::new(0));
         let worker = Worker {
-            fields: Fields::new(field),
             engine: engine.clone(),
+            fields: None,
             jobs: todo,
             finished,
             version: Arc::clone(&version),
@@ -77,14 +79,16 @@ impl CpuPainter {
         };
         // The thread ends when the painter, and with it `jobs`, is dropped.
         std::thread::spawn(move || worker.run());
-        Self { jobs, done, version }
+        let workshop = Self { jobs, done, version };
+        workshop.load(model);
+        workshop
     }
 
     // A worker that is gone has sent its reason, which `advance` reports: sending may fail.
 
-    pub(super) fn load(&self, field: Field) {
+    pub(super) fn load(&self, model: &Arc<Model>) {
         self.version.fetch_add(1, Ordering::Relaxed);
-        let _ = self.jobs.send(Job::Load(Box::new(field)));
+        let _ = self.jobs.send(Job::Load(Arc::clone(model)));
     }
 
     pub(super) fn start(&self, request: Option<Request>, levels: Vec<Detail>) {
@@ -122,13 +126,24 @@ impl Worker {
     fn run(mut self) {
         while let Some(job) = self.next() {
             match job {
-                Job::Load(field) => self.fields = Fields::new(*field),
+                Job::Load(model) => {
+                    // Thumbnails of the model before are wanted no longer.
+                    self.thumbnails = None;
+                    self.fields = match Fields::new(&self.engine, &model, true) {
+                        Ok(fields) => Some(fields),
+                        Err(e) => {
+                            self.tell(Err(e));
+                            None
+                        }
+                    };
+                }
                 Job::Thumbnails => self.thumbnails = Some(Vec::new()),
                 Job::Paint(version, request, levels) => {
+                    let Some(fields) = &mut self.fields else { continue };
                     for (i, &detail) in levels.iter().enumerate() {
                         // The first level is finished whatever comes, so that pictures come however fast requests do.
                         let stale = || i > 0 && self.version.load(Ordering::Relaxed) != version;
-                        let picture = paint(&mut self.fields, &self.engine, &request, detail, &stale).transpose();
+                        let picture = paint(fields, &request, detail, &stale).transpose();
                         let last = i + 1 == levels.len();
                         let Some(picture) = picture else { break };
                         let picture = picture.map(|p| Made::Picture(Box::new(Pixels { version, last, ..p })));
@@ -169,7 +184,11 @@ impl Worker {
     }
 
     fn thumbnail_line(&mut self) {
-        let model = Arc::clone(self.fields.family.model());
+        let Some(fields) = &self.fields else {
+            self.thumbnails = None;
+            return;
+        };
+        let model = Arc::clone(fields.family.model());
         let count = model.latents.len().min(MOST_THUMBNAILS);
         let [width, height] = Atlas::size(count);
         let Some(bytes) = &mut self.thumbnails else { return };
@@ -181,7 +200,7 @@ impl Worker {
             let mosaic = Mosaic::new(grid, cells, Some(COLUMNS as usize), 1)?;
             let z = &model.latents.values()[first * model.latent_dim()..][..cells * model.latent_dim()];
             let narrow = mosaic.size()[0] as usize;
-            mosaic.render(&self.fields.family, z, Strategy::Auto, |values| {
+            mosaic.render(&fields.family, z, Strategy::Auto, |values| {
                 for row in values.chunks_exact(narrow * model.inr.outputs) {
                     texels(row, model.inr.outputs, model.values, false, bytes);
                     // The last line may be shorter.
@@ -197,6 +216,10 @@ impl Worker {
             Err(e) => Err(e),
         };
         self.thumbnails = None;
+        self.tell(news);
+    }
+
+    fn tell(&self, news: Result<Made>) {
         // The painter may be gone; then `next` ends the thread.
         let _ = self.finished.send(news);
         (self.wake)();
@@ -204,15 +227,9 @@ impl Worker {
 }
 
 /// Evaluates one level in bands of rows; None where the request has become stale.
-fn paint(
-    fields: &mut Fields,
-    engine: &Engine,
-    request: &Request,
-    detail: Detail,
-    stale: &dyn Fn() -> bool,
-) -> Result<Option<Pixels>> {
+fn paint(fields: &mut Fields, request: &Request, detail: Detail, stale: &dyn Fn() -> bool) -> Result<Option<Pixels>> {
     let started = Instant::now();
-    let (field, z) = fields.of(engine, request)?;
+    let (field, z) = fields.of(request)?;
     // Weights that are written once for all bands were written just now.
     let generate = started.elapsed().as_secs_f64();
     let started = Instant::now();

@@ -1,5 +1,5 @@
-//! Painting on the presenting device itself: at most one slice in flight, so that the window's own drawing never waits
-//! for more than one.
+//! Painting on the presenting device itself, into textures that it shows: at most one slice in flight, so that the window's
+//! own drawing never waits for more than one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,20 +9,19 @@ use super::{
     texture,
 };
 use crate::Result;
-use crate::engine::{Engine, Field};
+use crate::engine::Engine;
 use crate::gpu::{Codes, Context, Evaluation, Stopwatch, Target, TextureTarget};
-use crate::model::Domain;
+use crate::model::{Domain, Model};
 use crate::viewer::latent::Weights;
 use crate::viewer::scene::Request;
 
-/// How long one slice may keep the window's own drawing waiting. With a software driver it takes milliseconds until a
-/// slice has begun and its end is known: shorter ones would be nothing but that.
+/// How long one slice may keep the window's own drawing waiting. With a software driver, which is made to do as a GPU only
+/// to test this, it takes milliseconds until a slice has begun and its end is known: shorter ones would be nothing but that.
 const SLICE: Duration = Duration::from_millis(8);
 const SOFTWARE_SLICE: Duration = Duration::from_millis(24);
 
-pub(super) struct GpuPainter {
+pub(super) struct Direct {
     fields: Fields,
-    engine: Engine,
     request: Option<Request>,
     /// Levels still to do; the first is at hand.
     levels: Vec<Detail>,
@@ -82,11 +81,10 @@ impl<T> Running<T> {
     }
 }
 
-impl GpuPainter {
-    pub(super) fn new(field: Field, engine: &Engine) -> Self {
-        Self {
-            fields: Fields::new(field),
-            engine: engine.clone(),
+impl Direct {
+    pub(super) fn new(engine: &Engine, model: &Arc<Model>) -> Result<Self> {
+        Ok(Self {
+            fields: Fields::new(engine, model, false)?,
             request: None,
             levels: Vec::new(),
             next: None,
@@ -95,13 +93,14 @@ impl GpuPainter {
             first: false,
             thumbnails_wanted: false,
             thumbnails: None,
-        }
+        })
     }
 
-    pub(super) fn load(&mut self, field: Field) {
-        self.fields = Fields::new(field);
+    pub(super) fn load(&mut self, model: &Arc<Model>) -> Result<()> {
+        self.fields = Fields::new(&self.fields.engine, model, false)?;
         self.codes = None;
         self.thumbnails = None;
+        Ok(())
     }
 
     pub(super) fn start(&mut self, request: Option<Request>, levels: Vec<Detail>) -> Result<()> {
@@ -128,7 +127,7 @@ impl GpuPainter {
     /// Begins the first of the remaining levels.
     fn next_level(&mut self) -> Result<()> {
         let (Some(request), Some(&detail)) = (&self.request, self.levels.first()) else { return Ok(()) };
-        let (field, z) = self.fields.of(&self.engine, request)?;
+        let (field, z) = self.fields.of(request)?;
         let on_gpu = field.gpu().expect("a GPU painter's field is on a GPU");
         let points = request.size[0] as usize * request.size[1] as usize;
         let fused = field.is_fused(request.strategy, 1, points);
