@@ -1,10 +1,14 @@
 // Evaluates generated INRs at every point, all layers in one kernel; ${ tile_bytes } bytes of workgroup memory.
 //
-// A workgroup takes ${ points_per_group } points of ${ slots } latent${ "s side by side" if slots > 1 }. An invocation owns ${ rows } outputs x ${ quads * 4 } points: their
+// A workgroup takes ${ points_per_group } points of ${ slots } latent${ "s side by side" if slots > 1 }. An invocation owns ${ rows } outputs x ${ points_per_group // point_groups } points${ " x " ~ columns ~ " columns" if columns > 1 }: their
 // activations stay in its registers from layer to layer. A layer is a product over slabs of ${ slab } inputs:
 // the slab's activations are published through workgroup memory, its weights are filled there by the head
 // (`fill`: a load where theta was materialised, the head's own arithmetic where it is fused), and every
 // invocation adds the slab's outer products to its register tile.
+//# if columns > 1
+// A point's columns are its value, its derivative along each coordinate${ " and its Laplacian" if curvatures }. They go through the products
+// as other points do: only the bias, which has no derivatives, and the activation tell them apart.
+//# endif
 //# if tape
 // On its way it leaves on the tape what the backward pass needs; see `include/tape.wgsl`.
 //# endif
@@ -48,6 +52,9 @@ struct Job {
 @group(0) @binding(0) var<uniform> job: Job;
 @group(0) @binding(1) var<uniform> layers: array<Layer, ${ hidden + 1 }>;
 //# include "include/activate.wgsl"
+//# if columns > 1
+//# include "include/jets.wgsl"
+//# endif
 //# include "include/fill.wgsl"
 //# include "include/points.wgsl"
 //# include "include/target.wgsl"
@@ -61,13 +68,14 @@ const THREADS = ${ threads }u;
 const POINT_GROUPS = ${ point_groups }u;
 const ROW_GROUPS = ${ row_groups }u;
 const POINTS = ${ points_per_group }u;
-const POINTS4 = ${ points_per_group // 4 }u;
+// vec4s of a row of activations: ${ "quads of points" if columns == 1 else "the columns of all quads of points, one after another" }.
+const LANES4 = ${ point_groups * quads }u;
 const SLAB = ${ slab }u;
 // vec4s of the widest layer's outputs.
 const ROWS4 = ${ rows4 }u;
-// The tile: activations [SLAB][POINTS4], then weights [SLAB][ROWS4], then the layer's bias (and gain and shift,
+// The tile: activations [SLAB][LANES4], then weights [SLAB][ROWS4], then the layer's bias (and gain and shift,
 // where it is modulated), [ROWS4] each.
-const WEIGHTS = SLAB * POINTS4;
+const WEIGHTS = SLAB * LANES4;
 const BIAS = WEIGHTS + SLAB * ROWS4;
 const GAIN = BIAS + ROWS4;
 const SHIFT = GAIN + ROWS4;
@@ -96,7 +104,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let column = t % POINT_GROUPS;
     let row_group = t / POINT_GROUPS;
 
-    // a: this invocation's activations, c: the sums of the layer at hand; row i, four points q.
+    // a: this invocation's activations, c: the sums of the layer at hand; row i, ${ "four points" if columns == 1 else "its four points' column" } q.
 //# for i in range(rows)
 //# for q in range(quads)
     var a_${ i }_${ q } = vec4(0.0);
@@ -128,13 +136,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             let previous = layers[l].previous;
             if (k0 + depth > previous) {
                 let start = max(k0, previous) - k0;
-                for (var i = start * POINTS4 + t; i < depth * POINTS4; i += THREADS) {
-                    let row = k0 + i / POINTS4 - previous;
-                    let x = encoded(picture, first_point + 4u * (i % POINTS4), row);
+                for (var i = start * LANES4 + t; i < depth * LANES4; i += THREADS) {
+                    let row = k0 + i / LANES4 - previous;
+//# if columns > 1
+                    let lane = i % LANES4;
+                    let x = encoded_jet(picture, first_point + 4u * (lane % POINT_GROUPS), row, lane / POINT_GROUPS);
+//# else
+                    let x = encoded(picture, first_point + 4u * (i % LANES4), row);
+//# endif
                     tile[base + i] = x;
 //# if tape
                     if (l == 0u${ " && picture < job.latents" if slots > 1 }) {
-                        activations[activation_at(picture, ENCODED_ROW + row, first_point / 4u + i % POINTS4)] = x;
+                        activations[activation_at(picture, ENCODED_ROW + row, first_point / 4u + i % LANES4)] = x;
                     }
 //# endif
                 }
@@ -144,7 +157,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             let k_${ i } = row_group * ${ rows }u + ${ i }u - k0;
             if (k_${ i } < SLAB && k_${ i } + k0 < previous) {
 //# for q in range(quads)
-                tile[base + k_${ i } * POINTS4 + ${ q }u * POINT_GROUPS + column] = a_${ i }_${ q };
+                tile[base + k_${ i } * LANES4 + ${ q }u * POINT_GROUPS + column] = a_${ i }_${ q };
 //# endfor
             }
 //# endfor
@@ -167,7 +180,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
             for (var k = 0u; k < depth; k++) {
 //# for q in range(quads)
-                let x_${ q } = tile[base + k * POINTS4 + ${ q }u * POINT_GROUPS + column];
+                let x_${ q } = tile[base + k * LANES4 + ${ q }u * POINT_GROUPS + column];
 //# endfor
 //# for r in range(rows // 4)
                 let w_${ r } = tile[base + WEIGHTS + k * ROWS4 + row_group * ${ rows // 4 }u + ${ r }u];
@@ -209,7 +222,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# if activations | length > 1
                 // Several activations unrolled over the tile would make more code than drivers can take: a loop
                 // over an array costs such mixed models some speed instead.
-                var mixed: array<vec4<f32>, ${ rows * quads }>;
+                var mixed: array<${ "vec4<f32>" if columns == 1 else "Jet" }, ${ rows * quads // columns }>;
 //# endif
 //# for i in range(rows)
 //# set r = i // 4
@@ -218,7 +231,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# if demodulated
                 c_${ i }_${ q } *= norm_${ r }[${ e }];
 //# endif
+//# if columns == 1 or q == 0
                 c_${ i }_${ q } += bias_${ r }[${ e }];
+//# endif
 //# endfor
 //# endfor
 //# if tape
@@ -233,29 +248,48 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# for i in range(rows)
 //# set r = i // 4
 //# set e = i % 4
+//# if columns > 1 and activations | length <= 1
+                var jet_${ i }: Jet;
+//# endif
 //# for q in range(quads)
 //# if modulated
+//# if columns == 1 or q == 0
                 c_${ i }_${ q } = fma(c_${ i }_${ q }, vec4(gain_before_${ r }[${ e }]), vec4(shift_before_${ r }[${ e }]));
+//# else
+                c_${ i }_${ q } *= gain_before_${ r }[${ e }];
 //# endif
-//# if activations | length > 1
+//# endif
+//# if columns > 1
+                ${ "mixed[" ~ i ~ "]" if activations | length > 1 else "jet_" ~ i }[${ q }] = c_${ i }_${ q };
+//# elif activations | length > 1
                 mixed[${ i * quads + q }] = c_${ i }_${ q };
 //# else
                 a_${ i }_${ q } = activate(code, c_${ i }_${ q }, a, b);
 //# endif
 //# endfor
+//# if columns > 1 and activations | length <= 1
+                jet_${ i } = activate_jet(code, jet_${ i }, a, b);
+//# for q in range(quads)
+                a_${ i }_${ q } = jet_${ i }[${ q }];
+//# endfor
+//# endif
 //# endfor
 //# if activations | length > 1
-                for (var n = 0u; n < ${ rows * quads }u; n++) {
-                    mixed[n] = activate(code, mixed[n], a, b);
+                for (var n = 0u; n < ${ rows * quads // columns }u; n++) {
+                    mixed[n] = ${ "activate" if columns == 1 else "activate_jet" }(code, mixed[n], a, b);
                 }
 //# endif
 //# for i in range(rows)
 //# for q in range(quads)
 //# if activations | length > 1
-                a_${ i }_${ q } = mixed[${ i * quads + q }];
+                a_${ i }_${ q } = mixed${ "[" ~ (i * quads + q) ~ "]" if columns == 1 else "[" ~ i ~ "][" ~ q ~ "]" };
 //# endif
 //# if modulated
+//# if columns == 1 or q == 0
                 a_${ i }_${ q } = fma(a_${ i }_${ q }, vec4(gain_after_${ i // 4 }[${ i % 4 }]), vec4(shift_after_${ i // 4 }[${ i % 4 }]));
+//# else
+                a_${ i }_${ q } *= gain_after_${ i // 4 }[${ i % 4 }];
+//# endif
 //# endif
 //# endfor
 //# if tape
@@ -289,48 +323,57 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
         let norm = select(vec4(1.0), inverseSqrt(squares), linear.demodulate == 1u);
 //# endif
-//# for p in range(quads * 4)
-        var s_${ p } = vec4(0.0);
-//# endfor
 //# for i in range(rows)
-        if (row_group * ${ rows }u + ${ i }u < linear.inputs) {
-            let w = tile[base + row_group * ${ rows }u + ${ i }u];
-//# for p in range(quads * 4)
-            s_${ p } = fma(w, vec4(a_${ i }_${ p // 4 }[${ p % 4 }]), s_${ p });
-//# endfor
-        }
+        let w_${ i } = tile[base + row_group * ${ rows }u + ${ i }u];
 //# endfor
         workgroupBarrier();
-        var count = ROW_GROUPS;
-        while (count > 1u) {
-            let half = (count + 1u) / 2u;
-            let stride = half * POINT_GROUPS;
-            if (row_group >= half && row_group < count) {
-                let at = (row_group - half) * POINT_GROUPS + column;
-//# for p in range(quads * 4)
-                tile[base + at + ${ p }u * stride] = s_${ p };
+//# set reduced = quads // columns
+//# for part in range(columns)
+        {
+//# for p in range(reduced * 4)
+            var s_${ p } = vec4(0.0);
+//# endfor
+//# for i in range(rows)
+            if (row_group * ${ rows }u + ${ i }u < linear.inputs) {
+//# for p in range(reduced * 4)
+                s_${ p } = fma(w_${ i }, vec4(a_${ i }_${ part + p // 4 }[${ p % 4 }]), s_${ p });
 //# endfor
             }
-            workgroupBarrier();
-            if (row_group < count - half) {
-                let at = row_group * POINT_GROUPS + column;
-//# for p in range(quads * 4)
-                s_${ p } += tile[base + at + ${ p }u * stride];
 //# endfor
+            var count = ROW_GROUPS;
+            while (count > 1u) {
+                let half = (count + 1u) / 2u;
+                let stride = half * POINT_GROUPS;
+                if (row_group >= half && row_group < count) {
+                    let at = (row_group - half) * POINT_GROUPS + column;
+//# for p in range(reduced * 4)
+                    tile[base + at + ${ p }u * stride] = s_${ p };
+//# endfor
+                }
+                workgroupBarrier();
+                if (row_group < count - half) {
+                    let at = row_group * POINT_GROUPS + column;
+//# for p in range(reduced * 4)
+                    s_${ p } += tile[base + at + ${ p }u * stride];
+//# endfor
+                }
+                workgroupBarrier();
+                count = half;
             }
-            workgroupBarrier();
-            count = half;
-        }
-        if (row_group == 0u) {
-            let b = fill(linear.bias, latent, 0u, o);
-            let p = first_point + 4u * column;
-//# for q in range(quads)
+            if (row_group == 0u) {
+//# if part == 0
+                let b = fill(linear.bias, latent, 0u, o);
+//# endif
+                let p = first_point + 4u * column;
+//# for q in range(reduced)
 //# for j in range(4)
-            if (p + ${ q * 4 }u * POINT_GROUPS + ${ j }u < job.points${ " && picture < job.latents" if slots > 1 }) {
-                store(picture, p + ${ q * 4 }u * POINT_GROUPS + ${ j }u, o, s_${ q * 4 + j }${ " * norm" if demodulated } + b);
+                if (p + ${ q * 4 }u * POINT_GROUPS + ${ j }u < job.points${ " && picture < job.latents" if slots > 1 }) {
+                    store(picture, p + ${ q * 4 }u * POINT_GROUPS + ${ j }u, ${ part }u, o, s_${ q * 4 + j }${ " * norm" if demodulated }${ " + b" if part == 0 });
+                }
+//# endfor
+//# endfor
             }
-//# endfor
-//# endfor
         }
+//# endfor
     }
 }

@@ -11,7 +11,8 @@ use common::{engines, gpu_engines, max_error, oracle};
 use hypersine::cpu::Network;
 use hypersine::engine::{Engine, Strategy};
 use hypersine::gpu::{Target, TextureTarget, Use};
-use hypersine::model::{Domain, Head, Inr, Model, Order};
+use hypersine::math::Real;
+use hypersine::model::{Domain, Head, Inr, Jet, Model, Order};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -26,18 +27,19 @@ fn poisoned(
     z: &[f32],
     batch: usize,
     domain: &Domain<'_>,
+    jet: Jet,
     fused: bool,
 ) -> Vec<f32> {
     let field = engine.load(model).unwrap();
     let field = field.gpu().unwrap();
     let ctx = field.context();
-    let len = batch * domain.len() * model.inr.outputs;
+    let len = batch * domain.len() * jet.columns(model.inr.inputs) * model.inr.outputs;
     let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
     let bytes = ((len + GUARD) * 4) as u64;
     let output = ctx.buffer("output", bytes, usage, Use::Output).unwrap();
     ctx.queue().write_buffer(output.raw(), 0, bytemuck::cast_slice(&vec![POISON; len + GUARD]));
     let codes = field.prepare(z, batch, fused).unwrap();
-    field.run(&codes, 0..batch, domain, output.raw()).unwrap();
+    field.differentiate(&codes, 0..batch, domain, jet, output.raw()).unwrap();
     let mut all = vec![0.0; len + GUARD];
     ctx.read_back(&output, &ctx.staging(bytes).unwrap(), &mut all).unwrap();
     assert!(all[len..].iter().all(|v| v.is_nan()), "the kernel wrote beyond its output");
@@ -69,7 +71,7 @@ fn random_models_equal_the_f64_twin_everywhere() {
         let bound = bound(&model, &z, batch, &domain, &exact);
         for (engine, worst) in gpus.iter().zip(&mut worst) {
             for fused in [false, true] {
-                let error = max_error(&poisoned(engine, &model, &z, batch, &domain, fused), &exact);
+                let error = max_error(&poisoned(engine, &model, &z, batch, &domain, Jet::Value, fused), &exact);
                 *worst = worst.max(error / bound);
                 assert!(
                     error <= bound,
@@ -90,6 +92,87 @@ fn random_models_equal_the_f64_twin_everywhere() {
             "case {case}: {} on the CPU",
             model.inr
         );
+    }
+    for (engine, worst) in gpus.iter().zip(worst) {
+        println!("{}: largest error is {worst:.2} of its bound", engine.describe());
+    }
+}
+
+/// A network's jets: `[latents][points][columns][outputs]`.
+fn jets<T: Real>(network: &Network<T>, model: &Model, z: &[f32], domain: &Domain<'_>, jet: Jet) -> Vec<T> {
+    let batch = z.len().checked_div(model.latent_dim()).unwrap_or(1);
+    let z: Vec<T> = z.iter().map(|&v| T::from_f32(v)).collect();
+    let theta = network.materialise(batch, &network.features(batch, &z));
+    let numbers = batch * domain.len() * jet.columns(model.inr.inputs) * model.inr.outputs;
+    let mut out = vec![T::from_f32(POISON); numbers];
+    network.jets(&theta, domain, jet, &mut out);
+    out
+}
+
+/// A GPU's jets against the f64 twin's, column by column: the largest error as a part of its bound, which is 10 x the f32
+/// twin's own error + 1e-6 of the column's largest number (or of 1).
+fn jet_error(
+    engines: &[Engine],
+    model: &Arc<Model>,
+    z: &[f32],
+    batch: usize,
+    domain: &Domain<'_>,
+    jet: Jet,
+) -> Vec<f64> {
+    let exact = jets(&Network::oracle(model), model, z, domain, jet);
+    let twin = jets(&Network::new(model), model, z, domain, jet);
+    let columns = jet.columns(model.inr.inputs);
+    let column = |jets: &[f32], c: usize| -> Vec<f32> {
+        jets.chunks_exact(model.inr.outputs).skip(c).step_by(columns).flatten().copied().collect()
+    };
+    let mut worst = vec![0.0_f64; engines.len()];
+    for (engine, worst) in engines.iter().zip(&mut worst) {
+        for fused in [false, true] {
+            let got = poisoned(engine, model, z, batch, domain, jet, fused);
+            for c in 0..columns {
+                let exact: Vec<f64> =
+                    exact.chunks_exact(model.inr.outputs).skip(c).step_by(columns).flatten().copied().collect();
+                let size = exact.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
+                let bound = 10.0 * max_error(&column(&twin, c), &exact) + 1e-6 * size;
+                let error = max_error(&column(&got, c), &exact);
+                assert!(
+                    error <= bound,
+                    "{} ({} encoded, {:?}, {:?}) on {}, {batch} latents, {} points, fused {fused}: column {c} of {jet:?} is wrong by {error:.1e} of {size:.1e}, allowed {bound:.1e}",
+                    model.inr,
+                    model.inr.encoding.width(model.inr.inputs),
+                    model.hypernetwork.heads.iter().map(Head::kind).collect::<Vec<_>>(),
+                    model.inr.hidden.iter().map(|l| l.activation.kind()).collect::<Vec<_>>(),
+                    engine.describe(),
+                    domain.len(),
+                );
+                *worst = worst.max(error / bound);
+            }
+        }
+    }
+    worst
+}
+
+#[test]
+fn derivatives_equal_the_f64_twins_everywhere() {
+    let gpus = gpu_engines();
+    let mut rng = ChaCha8Rng::seed_from_u64(21);
+    let mut worst = vec![0.0_f64; gpus.len()];
+    for case in 0..36 {
+        let (model, batch) = random_model(&mut rng, ACTIVATIONS[case % ACTIVATIONS.len()]);
+        let jet = [Jet::Gradient, Jet::Laplacian][case / ACTIVATIONS.len() % 2];
+        let count = [1, 2, 31, 64, 65, 130][rng.random_range(0..6)];
+        let points: Vec<f32> = (0..count * model.inr.inputs).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let domain = Domain::Points { coordinates: &points, inputs: model.inr.inputs };
+        let errors = jet_error(&gpus, &model, model.latents.values(), batch, &domain, jet);
+        worst.iter_mut().zip(errors).for_each(|(w, e)| *w = w.max(e));
+    }
+    // Every width of tile, and grids in both orders.
+    for (width, order) in [(16, Order::Xy), (64, Order::Yx), (100, Order::Xy), (256, Order::Yx), (512, Order::Xy)] {
+        let mut model = Model::random_siren(Inr::siren(2, width, 2, 3, 30.0), 5);
+        model.coordinates.order = order;
+        let domain = Domain::Grid(model.coordinates.grid(19, 3, None).unwrap());
+        let errors = jet_error(&gpus, &Arc::new(model), &[], 1, &domain, Jet::Laplacian);
+        worst.iter_mut().zip(errors).for_each(|(w, e)| *w = w.max(e));
     }
     for (engine, worst) in gpus.iter().zip(worst) {
         println!("{}: largest error is {worst:.2} of its bound", engine.describe());
@@ -127,8 +210,10 @@ fn grids_regions_and_axis_order() {
             let bound = bound(&model, model.latents.values(), 3, &domain, &exact);
             for engine in gpu_engines() {
                 for fused in [false, true] {
-                    let error =
-                        max_error(&poisoned(&engine, &model, model.latents.values(), 3, &domain, fused), &exact);
+                    let error = max_error(
+                        &poisoned(&engine, &model, model.latents.values(), 3, &domain, Jet::Value, fused),
+                        &exact,
+                    );
                     assert!(error <= bound, "{w}x{h} {order:?} fused {fused}: {error:.1e}, allowed {bound:.1e}");
                 }
             }
@@ -313,7 +398,7 @@ fn trunks_without_layers_hand_the_latent_through() {
     let bound = bound(&model, z, 5, &domain, &exact);
     for engine in gpu_engines() {
         for fused in [false, true] {
-            let error = max_error(&poisoned(&engine, &model, z, 5, &domain, fused), &exact);
+            let error = max_error(&poisoned(&engine, &model, z, 5, &domain, Jet::Value, fused), &exact);
             println!("{}, fused {fused}: {error:.1e}, allowed {bound:.1e}", engine.describe());
             assert!(error <= bound);
         }

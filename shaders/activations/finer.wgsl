@@ -10,3 +10,12 @@ fn slope_finer(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
     return TURN * a * (2.0 * v + 1.0) * cosine_turns(a * ((v + 1.0) * u));
 }
 //# endif
+//# if curvatures
+
+// With v = (|u| + 1) u: omega v'' cos(omega v) - (omega v')^2 s, where v' = 2 |u| + 1 and v'' = 2 or -2
+fn curvature_finer(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    let v1 = 2.0 * abs(u) + 1.0;
+    let w = TURN * a * v1;
+    return select(vec4(-2.0), vec4(2.0), u > vec4(0.0)) * s1 / v1 - w * w * s;
+}
+//# endif

@@ -11,3 +11,13 @@ fn slope_gabor(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
     return -(TURN * a * sine_turns(a * u) + 2.0 * b * v * cosine_turns(a * u)) * exp(-v * v);
 }
 //# endif
+//# if curvatures
+
+// With c = 2 b^2: -(omega^2 + c + (c u)^2) s - 2 c u s1
+fn curvature_gabor(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    let w = TURN * a;
+    let c = 2.0 * b * b;
+    let v = c * u;
+    return -(w * w + c + v * v) * s - 2.0 * v * s1;
+}
+//# endif

@@ -10,3 +10,10 @@ fn slope_gaussian(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
     return -2.0 * a * a * u * activate_gaussian(u, a, b);
 }
 //# endif
+//# if curvatures
+
+// -2 a^2 (s + u s1)
+fn curvature_gaussian(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    return -2.0 * a * a * fma(u, s1, s);
+}
+//# endif

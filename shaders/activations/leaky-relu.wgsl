@@ -9,3 +9,10 @@ fn slope_leaky_relu(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
     return select(vec4(a), vec4(1.0), u > vec4(0.0));
 }
 //# endif
+//# if curvatures
+
+// None, but for the corner.
+fn curvature_leaky_relu(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    return vec4(0.0);
+}
+//# endif

@@ -11,3 +11,10 @@ fn slope_sigmoid(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
     return s * (1.0 - s);
 }
 //# endif
+//# if curvatures
+
+// s1 (1 - 2 s)
+fn curvature_sigmoid(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    return s1 * (1.0 - 2.0 * s);
+}
+//# endif

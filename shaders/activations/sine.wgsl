@@ -9,3 +9,10 @@ fn slope_sine(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
     return TURN * a * cosine_turns(a * u);
 }
 //# endif
+//# if curvatures
+
+// -omega^2 s
+fn curvature_sine(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    return -(TURN * a) * (TURN * a) * s;
+}
+//# endif

@@ -11,3 +11,10 @@ fn slope_softplus(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
     return select(vec4(1.0), e, a * u < vec4(0.0)) / (1.0 + e);
 }
 //# endif
+//# if curvatures
+
+// a s1 (1 - s1)
+fn curvature_softplus(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    return a * s1 * (1.0 - s1);
+}
+//# endif

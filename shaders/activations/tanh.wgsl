@@ -11,3 +11,10 @@ fn slope_tanh(u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
     return 1.0 - t * t;
 }
 //# endif
+//# if curvatures
+
+// -2 s s1
+fn curvature_tanh(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    return -2.0 * s * s1;
+}
+//# endif

@@ -50,3 +50,29 @@ fn encoded(latent: u32, p: u32, d: u32) -> vec4<f32> {
     return cosine_turns(t);
 //# endif
 }
+//# if columns > 1
+
+// encoded_jet: a column of feature d; 0 the value, then its derivatives along the coordinates, then its Laplacian. A
+// wave's derivatives are multiples of its partner (a sine's of the cosine), its second derivatives of itself.
+fn encoded_jet(latent: u32, p: u32, d: u32, column: u32) -> vec4<f32> {
+    if (column == 0u) { return encoded(latent, p, d); }
+    let axis = column - 1u;
+//# if encoding == "identity"
+    return vec4(select(0.0, 1.0, axis == d));
+//# elif encoding == "fourier"
+    let sine = d < ${ encoding_count }u;
+    let slopes = select(-TURN, TURN, sine) * parameters[job.frequencies + d % ${ encoding_count }u];
+    if (axis == ${ inputs }u) { return -dot(slopes, slopes) * encoded(latent, p, d); }
+    return slopes[axis] * encoded(latent, p, select(d - ${ encoding_count }u, d + ${ encoding_count }u, sine));
+//# else
+    if (d < ${ encoding_plain }u) { return vec4(select(0.0, 1.0, axis == d)); }
+    let wave = (d - ${ encoding_plain }u) % ${ 2 * inputs }u;
+    let octave = (d - ${ encoding_plain }u) / ${ 2 * inputs }u;
+    let turn = 0.5 * TURN * f32(1u << octave);
+    if (axis == ${ inputs }u) { return -turn * turn * encoded(latent, p, d); }
+    if (axis != wave % ${ inputs }u) { return vec4(0.0); }
+    let sine = wave < ${ inputs }u;
+    return select(-turn, turn, sine) * encoded(latent, p, select(d - ${ inputs }u, d + ${ inputs }u, sine));
+//# endif
+}
+//# endif

@@ -10,10 +10,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Network;
-use super::network::load_points;
-use crate::math::{Matrix, MatrixMut, Real, add_product, product, sum, zip};
+use super::network::Encoded;
+use crate::math::{Lanes, Matrix, MatrixMut, Real, add_product, product, sum, zip};
 use crate::model::heads::Place;
-use crate::model::{Batch, Domain, Hypernetwork, Losses, Objective, Source};
+use crate::model::{Batch, Domain, Hypernetwork, Jet, Losses, Objective, Source};
 
 /// Segments that a batch is cut into, over all its latents: work for so many cores.
 const SEGMENTS: usize = 32;
@@ -52,13 +52,12 @@ impl<T: Real> Gradients<T> {
 
 /// One block on its way through the layers.
 pub(super) struct Tape<T> {
-    points: Vec<T>,
-    encoded: Vec<T>,
-    /// Of each layer: its inputs, `[inputs][count]`.
+    encoded: Encoded<T>,
+    /// Of each layer: its inputs, `[inputs][columns][points]`.
     pub(super) inputs: Vec<Vec<T>>,
-    /// Of each hidden layer: `W x + b`, `[outputs][count]`.
+    /// Of each hidden layer: `W x + b`, `[outputs][columns][points]`.
     pub(super) sums: Vec<Vec<T>>,
-    /// `[count][outputs]`
+    /// `[points][columns][outputs]`
     pub(super) outputs: Vec<T>,
     /// The gradient with respect to what a layer writes, and two more buffers of its size.
     delta: Vec<T>,
@@ -104,7 +103,7 @@ impl<T: Real> Network<T> {
         let wanted: Vec<bool> = gradient.heads.iter().map(|head| !unwanted(&head.weight)).collect();
         let losses: Vec<f64> = (dtheta.par_chunks_mut(len).enumerate())
             .map_init(
-                || Tape { wanted: wanted.clone(), ..self.tape(segment) },
+                || Tape { wanted: wanted.clone(), ..self.tape(segment, objective.jet()) },
                 |tape, (i, dtheta)| {
                     let (latent, first) = (i / segments, (i % segments * segment).min(points));
                     let range = first..(first + segment).min(points);
@@ -131,20 +130,22 @@ impl<T: Real> Network<T> {
     }
 
     /// Points per block: inputs and sums of all layers within about half a megabyte, but enough for fast products.
-    pub(super) fn backward_block(&self) -> usize {
+    pub(super) fn backward_block(&self, jet: Jet) -> usize {
         let rows: usize = self.layers.iter().map(|l| l.inputs + l.outputs).sum();
-        ((1 << 19) / (rows * size_of::<T>())).next_multiple_of(32).clamp(128, 1024)
+        let values = ((1 << 19) / (rows * size_of::<T>())).next_multiple_of(32).clamp(128, 1024);
+        (values / jet.columns(self.inr.inputs)).next_multiple_of(32)
     }
 
     /// Room for a block of at most so many points.
-    pub(super) fn tape(&self, points: usize) -> Tape<T> {
-        let block = self.backward_block().min(points);
-        let buffer = |rows: usize| vec![T::ZERO; rows * block];
+    pub(super) fn tape(&self, points: usize, jet: Jet) -> Tape<T> {
+        let block = self.backward_block(jet).min(points);
+        let columns = jet.columns(self.inr.inputs);
+        let buffer = |rows: usize| vec![T::ZERO; rows * columns * block];
         let hidden = &self.layers[..self.layers.len() - 1];
         let widest = self.layers.iter().map(|l| l.outputs).max().unwrap_or(0);
+        let width = self.inr.encoding.width(self.inr.inputs);
         Tape {
-            points: buffer(self.inr.inputs),
-            encoded: buffer(self.inr.encoding.width(self.inr.inputs)),
+            encoded: Encoded::new(self.inr.inputs, width, columns, block),
             inputs: self.layers.iter().map(|l| buffer(l.inputs)).collect(),
             sums: hidden.iter().map(|l| buffer(l.outputs)).collect(),
             outputs: buffer(self.inr.outputs),
@@ -168,14 +169,15 @@ impl<T: Real> Network<T> {
         tape: &mut Tape<T>,
         dtheta: &mut [T],
     ) -> f64 {
-        let mut loss = 0.0;
-        for first in range.clone().step_by(self.backward_block()) {
-            let block = first..(first + self.backward_block()).min(range.end);
-            let count = block.len();
-            self.record_block(theta, domain, latent * points + first, count, tape);
-            let numbers = count * self.inr.outputs;
+        let (mut loss, jet) = (0.0, objective.jet());
+        let most = self.backward_block(jet);
+        for first in range.clone().step_by(most) {
+            let block = first..(first + most).min(range.end);
+            let lanes = jet.lanes(self.inr.inputs, block.len());
+            self.record_block(theta, domain, latent * points + first, lanes, tape);
+            let numbers = lanes.row() * self.inr.outputs;
             loss += objective.outputs(latent, block, &tape.outputs[..numbers], &mut tape.delta[..numbers]);
-            self.backward_block_of(theta, count, tape, dtheta);
+            self.backward_block_of(theta, lanes, tape, dtheta);
         }
         loss
     }
@@ -186,59 +188,71 @@ impl<T: Real> Network<T> {
         theta: &[T],
         domain: &Domain<'_>,
         first: usize,
-        count: usize,
+        lanes: Lanes,
         tape: &mut Tape<T>,
     ) {
-        load_points(domain, first, count, &mut tape.points[..self.inr.inputs * count]);
-        let encoded = &mut tape.encoded[..self.inr.encoding.width(self.inr.inputs) * count];
-        self.inr.encoding.apply(count, &tape.points[..self.inr.inputs * count], encoded);
+        let encoded = self.encode(domain, first, lanes, &mut tape.encoded);
         for (l, shape) in self.layers.iter().enumerate() {
             let (done, following) = tape.inputs.split_at_mut(l + 1);
             let inputs = &mut done[l];
-            self.append_coordinates(l, encoded, count, inputs);
+            self.append_coordinates(l, encoded, lanes, inputs);
             if let Some(following) = following.first_mut() {
-                let sums = &mut tape.sums[l][..shape.outputs * count];
-                self.affine(l, theta, inputs, count, sums);
+                let sums = &mut tape.sums[l][..shape.outputs * lanes.row()];
+                self.affine(l, theta, inputs, lanes, sums);
                 let activated = &mut following[..sums.len()];
                 match (&shape.activation, self.modulation(l)) {
-                    (Some(activation), None) => activation.apply_to(sums, activated),
+                    (Some(activation), None) if lanes.columns() == 1 => activation.apply_to(sums, activated),
                     _ => {
                         activated.copy_from_slice(sums);
-                        self.activate(l, theta, count, activated);
+                        self.activate(l, theta, lanes, activated);
                     }
                 }
             } else {
-                self.affine(l, theta, inputs, count, &mut tape.outputs[..shape.outputs * count]);
+                self.affine(l, theta, inputs, lanes, &mut tape.outputs[..shape.outputs * lanes.row()]);
             }
         }
     }
 
-    /// And back: `tape.delta` holds the gradient with respect to the outputs, `[count][outputs]`.
-    fn backward_block_of(&self, theta: &[T], count: usize, tape: &mut Tape<T>, dtheta: &mut [T]) {
+    /// And back: `tape.delta` holds the gradient with respect to the outputs, `[points][columns][outputs]`.
+    fn backward_block_of(&self, theta: &[T], lanes: Lanes, tape: &mut Tape<T>, dtheta: &mut [T]) {
         for (l, (shape, slots)) in self.layers.iter().zip(&self.slots).enumerate().rev() {
-            let delta = &mut tape.delta[..shape.outputs * count];
-            let weights = slots.weight..slots.bias;
-            let delta = if shape.activation.is_some() {
-                self.activate_vjp(l, theta, count, &tape.sums[l], &mut tape.spare, delta, dtheta);
-                for (db, row) in dtheta[slots.bias..].iter_mut().zip(delta.chunks_exact(count)) {
-                    *db += sum(row);
+            let delta = &mut tape.delta[..shape.outputs * lanes.row()];
+            let inputs = Matrix::row_major(&tape.inputs[l], shape.inputs, lanes.row());
+            // What is one matrix: all columns, but one by one in the last layer, whose outputs lie point by point.
+            let (pieces, numbers) = if shape.activation.is_some() {
+                self.activate_vjp(l, theta, lanes, &tape.sums[l], &mut tape.spare, delta, dtheta);
+                for (db, row) in dtheta[slots.bias..].iter_mut().zip(delta.chunks_exact(lanes.row())) {
+                    *db += sum(&row[..lanes.points]);
                 }
-                Matrix::row_major(delta, shape.outputs, count)
+                (1, lanes.row())
             } else {
-                for point in delta.chunks_exact(shape.outputs) {
-                    dtheta[slots.bias..].iter_mut().zip(point).for_each(|(db, &d)| *db += d);
+                for point in delta.chunks_exact(lanes.columns() * shape.outputs) {
+                    dtheta[slots.bias..slots.bias + shape.outputs].iter_mut().zip(point).for_each(|(db, &d)| *db += d);
                 }
-                Matrix::strided(delta, shape.outputs, count, 1, shape.outputs)
+                (lanes.columns(), lanes.points)
             };
-            if tape.wanted[l] {
-                let inputs = Matrix::row_major(&tape.inputs[l], shape.inputs, count);
-                let dw = MatrixMut::row_major(&mut dtheta[weights], shape.outputs, shape.inputs);
-                add_product(dw, delta, inputs.transposed());
+            for piece in 0..pieces {
+                let delta = if shape.activation.is_some() {
+                    Matrix::row_major(delta, shape.outputs, lanes.row())
+                } else {
+                    let point = lanes.columns() * shape.outputs;
+                    Matrix::strided(&delta[piece * shape.outputs..], shape.outputs, lanes.points, 1, point)
+                };
+                if tape.wanted[l] {
+                    let inputs = inputs.columns(piece * numbers..(piece + 1) * numbers);
+                    let weights = slots.weight..slots.bias;
+                    let dw = MatrixMut::row_major(&mut dtheta[weights], shape.outputs, shape.inputs);
+                    add_product(dw, delta, inputs.transposed());
+                }
+                if shape.previous > 0 {
+                    // The columns of coordinates need none: they are given.
+                    let weight = self.weight(l, theta).columns(0..shape.previous);
+                    let next = &mut tape.next[piece * numbers..];
+                    let next = MatrixMut::strided(next, shape.previous, numbers, lanes.row(), 1);
+                    product(next, weight.transposed(), delta);
+                }
             }
             if shape.previous > 0 {
-                // The columns of coordinates need none: they are given.
-                let weight = self.weight(l, theta).columns(0..shape.previous);
-                product(MatrixMut::row_major(&mut tape.next, shape.previous, count), weight.transposed(), delta);
                 std::mem::swap(&mut tape.delta, &mut tape.next);
             }
         }
@@ -251,7 +265,7 @@ impl<T: Real> Network<T> {
         &self,
         l: usize,
         theta: &[T],
-        count: usize,
+        lanes: Lanes,
         sums: &[T],
         spare: &mut [T],
         delta: &mut [T],
@@ -262,18 +276,18 @@ impl<T: Real> Network<T> {
         let sums = &sums[..delta.len()];
         let spare = &mut spare[..delta.len()];
         match self.modulation(l) {
-            None => activation.vjp(sums, delta),
+            None => activation.jet_vjp(lanes, sums, delta),
             Some((Place::AfterActivation, scale)) => {
                 spare.copy_from_slice(sums);
-                activation.apply(spare);
-                slots.modulate_vjp(theta, scale, count, spare, delta, dtheta);
-                activation.vjp(sums, delta);
+                activation.jet(lanes, spare);
+                slots.modulate_vjp(theta, scale, lanes, spare, delta, dtheta);
+                activation.jet_vjp(lanes, sums, delta);
             }
             Some((_, scale)) => {
                 spare.copy_from_slice(sums);
-                slots.modulate(theta, scale, count, spare);
-                activation.vjp(spare, delta);
-                slots.modulate_vjp(theta, scale, count, sums, delta, dtheta);
+                slots.modulate(theta, scale, lanes, spare);
+                activation.jet_vjp(lanes, spare, delta);
+                slots.modulate_vjp(theta, scale, lanes, sums, delta, dtheta);
             }
         }
     }

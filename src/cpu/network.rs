@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::math::{Matrix, MatrixMut, Real, add_product};
+use crate::math::{Lanes, Matrix, MatrixMut, Real, add_product};
 use crate::measure::Work;
 use crate::model::heads::{Place, Slots};
-use crate::model::{Domain, Features, Hypernetwork, Inr, LayerShape, Model};
+use crate::model::{Domain, Features, Hypernetwork, Inr, Jet, LayerShape, Model};
 
 /// A model as the CPU evaluates it, in precision `T`.
 #[derive(Clone, Debug)]
@@ -21,12 +21,27 @@ pub struct Network<T> {
     pub(super) hypernetwork: Arc<Hypernetwork<T>>,
 }
 
-/// One block: its points, their encoding, and activations `[width, points]`, two of them to go back and forth.
+/// One block: its points, and activations `[width][columns][points]`, two of them to go back and forth.
 struct Scratch<T> {
     from: Vec<T>,
     to: Vec<T>,
+    encoded: Encoded<T>,
+}
+
+/// A block's points, their encoding, and its jets where there are more columns than one.
+pub(super) struct Encoded<T> {
     points: Vec<T>,
-    encoded: Vec<T>,
+    values: Vec<T>,
+    jets: Vec<T>,
+}
+
+impl<T: Real> Encoded<T> {
+    /// Room for a block of points of `inputs` coordinates and `width` features.
+    pub(super) fn new(inputs: usize, width: usize, columns: usize, points: usize) -> Self {
+        let buffer = |numbers: usize| vec![T::ZERO; numbers * points];
+        let jets = if columns == 1 { 0 } else { width * columns };
+        Self { points: buffer(inputs), values: buffer(width), jets: buffer(jets) }
+    }
 }
 
 impl Network<f32> {
@@ -101,29 +116,38 @@ impl<T: Real> Network<T> {
     /// # Panics
     /// Where the sizes do not agree.
     pub fn evaluate(&self, theta: &[T], domain: &Domain<'_>, out: &mut [T]) {
-        let per_latent = domain.len() * self.inr.outputs;
+        self.jets(theta, domain, Jet::Value, out);
+    }
+
+    /// As [`Network::evaluate`], with derivatives with respect to the coordinates: `out` is
+    /// `[batch][points][columns][outputs]`, the columns as [`Jet`] has them.
+    ///
+    /// # Panics
+    /// Where the sizes do not agree.
+    pub fn jets(&self, theta: &[T], domain: &Domain<'_>, jet: Jet, out: &mut [T]) {
+        let per_latent = domain.len() * self.numbers(jet);
         if per_latent == 0 {
             return;
         }
         assert_eq!(out.len() / per_latent, theta.len() / self.theta_len(), "one theta per output picture");
         out.par_chunks_mut(per_latent)
             .zip(theta.par_chunks(self.theta_len()))
-            .for_each(|(out, theta)| self.evaluate_one(theta, domain, out));
+            .for_each(|(out, theta)| self.evaluate_one(theta, domain, jet, out));
     }
 
-    /// As [`Network::evaluate`], but each latent's theta is generated where it is used and then forgotten:
+    /// As [`Network::jets`], but each latent's theta is generated where it is used and then forgotten:
     /// memory does not grow with the number of latents.
     ///
     /// # Panics
     /// Where the sizes do not agree.
-    pub fn evaluate_fused(&self, features: &Features<T>, domain: &Domain<'_>, out: &mut [T]) {
-        let per_latent = domain.len() * self.inr.outputs;
+    pub fn jets_fused(&self, features: &Features<T>, domain: &Domain<'_>, jet: Jet, out: &mut [T]) {
+        let per_latent = domain.len() * self.numbers(jet);
         if per_latent == 0 {
             return;
         }
         out.par_chunks_mut(per_latent).enumerate().for_each(|(latent, out)| {
             let theta = self.materialise(1, &features.rows(latent..latent + 1));
-            self.evaluate_one(&theta, domain, out);
+            self.evaluate_one(&theta, domain, jet, out);
         });
     }
 
@@ -138,69 +162,111 @@ impl<T: Real> Network<T> {
         self.layers.iter().map(|l| l.inputs.max(l.outputs)).max().unwrap_or(0)
     }
 
-    fn evaluate_one(&self, theta: &[T], domain: &Domain<'_>, out: &mut [T]) {
-        let block = self.block();
-        let buffer = |rows: usize| vec![T::ZERO; rows * block];
+    /// Numbers of a point's outputs.
+    pub(super) fn numbers(&self, jet: Jet) -> usize {
+        jet.columns(self.inr.inputs) * self.inr.outputs
+    }
+
+    fn evaluate_one(&self, theta: &[T], domain: &Domain<'_>, jet: Jet, out: &mut [T]) {
+        let columns = jet.columns(self.inr.inputs);
+        // As many numbers with derivatives as without.
+        let block = (self.block() / columns).next_multiple_of(16);
+        let buffer = |rows: usize| vec![T::ZERO; rows * columns * block];
         let encoded = self.inr.encoding.width(self.inr.inputs);
-        out.par_chunks_mut(block * self.inr.outputs).enumerate().for_each_init(
+        out.par_chunks_mut(block * self.numbers(jet)).enumerate().for_each_init(
             || Scratch {
                 from: buffer(self.rows()),
                 to: buffer(self.rows()),
-                points: buffer(self.inr.inputs),
-                encoded: buffer(encoded),
+                encoded: Encoded::new(self.inr.inputs, encoded, columns, block),
             },
-            |scratch, (i, out)| self.evaluate_block(theta, domain, i * block, scratch, out),
+            |scratch, (i, out)| self.evaluate_block(theta, domain, i * block, jet, scratch, out),
         );
     }
 
     /// Walks the points `first ..` of one block, as many as `out` holds, through all layers.
-    fn evaluate_block(&self, theta: &[T], domain: &Domain<'_>, first: usize, scratch: &mut Scratch<T>, out: &mut [T]) {
-        let count = out.len() / self.inr.outputs;
-        let Scratch { from, to, points, encoded } = scratch;
-        let points = &mut points[..self.inr.inputs * count];
-        let encoded = &mut encoded[..self.inr.encoding.width(self.inr.inputs) * count];
-        load_points(domain, first, count, points);
-        self.inr.encoding.apply(count, points, encoded);
+    fn evaluate_block(
+        &self,
+        theta: &[T],
+        domain: &Domain<'_>,
+        first: usize,
+        jet: Jet,
+        scratch: &mut Scratch<T>,
+        out: &mut [T],
+    ) {
+        let lanes = jet.lanes(self.inr.inputs, out.len() / self.numbers(jet));
+        let Scratch { from, to, encoded } = scratch;
+        let encoded = self.encode(domain, first, lanes, encoded);
         let last = self.layers.len() - 1;
         for (l, shape) in self.layers.iter().enumerate() {
-            self.append_coordinates(l, encoded, count, from);
+            self.append_coordinates(l, encoded, lanes, from);
             if l == last {
-                self.affine(l, theta, from, count, out);
+                self.affine(l, theta, from, lanes, out);
             } else {
-                let used = &mut to[..shape.outputs * count];
-                self.affine(l, theta, from, count, used);
-                self.activate(l, theta, count, used);
+                let used = &mut to[..shape.outputs * lanes.row()];
+                self.affine(l, theta, from, lanes, used);
+                self.activate(l, theta, lanes, used);
                 std::mem::swap(from, to);
             }
         }
     }
 
+    /// Loads the points from `first` on and encodes them: `[width][columns][points]`.
+    pub(super) fn encode<'a>(
+        &self,
+        domain: &Domain<'_>,
+        first: usize,
+        lanes: Lanes,
+        encoded: &'a mut Encoded<T>,
+    ) -> &'a [T] {
+        let (inputs, width) = (self.inr.inputs, self.inr.encoding.width(self.inr.inputs));
+        let points = &mut encoded.points[..inputs * lanes.points];
+        let values = &mut encoded.values[..width * lanes.points];
+        load_points(domain, first, lanes.points, points);
+        self.inr.encoding.apply(lanes.points, points, values);
+        if lanes.columns() == 1 {
+            return values;
+        }
+        let jets = &mut encoded.jets[..width * lanes.row()];
+        self.inr.encoding.jet(inputs, lanes, values, jets);
+        jets
+    }
+
     /// Completes layer `l`'s inputs: the previous layer's outputs, then, in the first layer and where there is a skip, the
     /// encoded coordinates.
-    pub(super) fn append_coordinates(&self, l: usize, encoded: &[T], count: usize, inputs: &mut [T]) {
+    pub(super) fn append_coordinates(&self, l: usize, encoded: &[T], lanes: Lanes, inputs: &mut [T]) {
         let shape = &self.layers[l];
         if shape.inputs > shape.previous {
-            inputs[shape.previous * count..][..encoded.len()].copy_from_slice(encoded);
+            inputs[shape.previous * lanes.row()..][..encoded.len()].copy_from_slice(encoded);
         }
     }
 
-    /// Layer `l`'s `W x + b` of a block: `input` is `[inputs][count]`, `out` `[outputs][count]`, but point by point in the
-    /// last layer.
-    pub(super) fn affine(&self, l: usize, theta: &[T], input: &[T], count: usize, out: &mut [T]) {
+    /// Layer `l`'s `W x + b` of a block: `input` is `[inputs][columns][points]`, `out` `[outputs][columns][points]`, but
+    /// `[points][columns][outputs]` in the last layer. The bias has no derivatives.
+    pub(super) fn affine(&self, l: usize, theta: &[T], input: &[T], lanes: Lanes, out: &mut [T]) {
         let (shape, slots) = (&self.layers[l], &self.slots[l]);
         let bias = &theta[slots.bias..][..shape.outputs];
-        let out = if shape.activation.is_some() {
-            for (row, &b) in out.chunks_exact_mut(count).zip(bias) {
-                row.fill(b);
+        let input = Matrix::row_major(input, shape.inputs, lanes.row());
+        if shape.activation.is_some() {
+            for (row, &b) in out.chunks_exact_mut(lanes.row()).zip(bias) {
+                let (values, derivatives) = row.split_at_mut(lanes.points);
+                values.fill(b);
+                derivatives.fill(T::ZERO);
             }
-            MatrixMut::row_major(out, shape.outputs, count)
-        } else {
-            for point in out.chunks_exact_mut(shape.outputs) {
-                point.copy_from_slice(bias);
-            }
-            MatrixMut::strided(out, shape.outputs, count, 1, shape.outputs)
-        };
-        add_product(out, self.weight(l, theta), Matrix::row_major(input, shape.inputs, count));
+            add_product(MatrixMut::row_major(out, shape.outputs, lanes.row()), self.weight(l, theta), input);
+            return;
+        }
+        let point = lanes.columns() * shape.outputs;
+        for out in out.chunks_exact_mut(point) {
+            let (values, derivatives) = out.split_at_mut(shape.outputs);
+            values.copy_from_slice(bias);
+            derivatives.fill(T::ZERO);
+        }
+        for column in 0..lanes.columns() {
+            let out = &mut out[column * shape.outputs..];
+            let out = MatrixMut::strided(out, shape.outputs, lanes.points, 1, point);
+            let input = input.columns(column * lanes.points..(column + 1) * lanes.points);
+            add_product(out, self.weight(l, theta), input);
+        }
     }
 
     /// Layer `l`'s weights.
@@ -215,24 +281,24 @@ impl<T: Real> Network<T> {
     }
 
     /// What hidden layer `l` does with `W x + b`, in place: activation and modulation.
-    pub(super) fn activate(&self, l: usize, theta: &[T], count: usize, values: &mut [T]) {
-        self.modulate(l, theta, count, Place::BeforeOmega, values);
+    pub(super) fn activate(&self, l: usize, theta: &[T], lanes: Lanes, values: &mut [T]) {
+        self.modulate(l, theta, lanes, Place::BeforeOmega, values);
         if let Some(activation) = &self.layers[l].activation {
-            activation.apply(values);
+            activation.jet(lanes, values);
         }
-        self.modulate(l, theta, count, Place::AfterActivation, values);
+        self.modulate(l, theta, lanes, Place::AfterActivation, values);
     }
 
     /// Hidden layer `l`'s modulation, in place, if that is where it acts.
-    pub(super) fn modulate(&self, l: usize, theta: &[T], count: usize, at: Place, values: &mut [T]) {
+    pub(super) fn modulate(&self, l: usize, theta: &[T], lanes: Lanes, at: Place, values: &mut [T]) {
         if let Some((_, scale)) = self.modulation(l).filter(|(place, _)| *place == at) {
-            self.slots[l].modulate(theta, scale, count, values);
+            self.slots[l].modulate(theta, scale, lanes, values);
         }
     }
 }
 
 /// Writes the coordinates of `points` points from `first` on, one row per coordinate.
-pub(super) fn load_points<T: Real>(domain: &Domain<'_>, first: usize, points: usize, rows: &mut [T]) {
+fn load_points<T: Real>(domain: &Domain<'_>, first: usize, points: usize, rows: &mut [T]) {
     match domain {
         Domain::Grid(grid) => {
             let width = grid.width as usize;

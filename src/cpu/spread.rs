@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::Network;
 use crate::math::Real;
-use crate::model::Domain;
 use crate::model::heads::Place;
+use crate::model::{Domain, Jet};
 
 /// Standard deviations of the numbers that a layer's units have at some points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -66,21 +66,23 @@ impl<T: Real> Network<T> {
         let latents = z.len().checked_div(self.hypernetwork.latent_dim).unwrap_or(1);
         let theta = self.materialise(latents, &self.features(latents, z));
         let domain = Domain::Points { coordinates, inputs: self.inr.inputs };
-        let mut tape = self.tape(points);
+        let mut tape = self.tape(points, Jet::Value);
         // Units of one latent after those of another: each latent's have means of their own.
         let units = |l: usize| vec![Moments::default(); latents * self.layers[l].outputs];
         let mut moments: Vec<[Vec<Moments>; 2]> = (0..self.layers.len()).map(|l| [units(l), units(l)]).collect();
         for (latent, theta) in theta.chunks_exact(self.theta_len()).enumerate() {
-            for first in (0..points).step_by(self.backward_block()) {
-                let count = self.backward_block().min(points - first);
-                self.record_block(theta, &domain, first, count, &mut tape);
+            let block = self.backward_block(Jet::Value);
+            for first in (0..points).step_by(block) {
+                let count = block.min(points - first);
+                let lanes = Jet::Value.lanes(self.inr.inputs, count);
+                self.record_block(theta, &domain, first, lanes, &mut tape);
                 for (l, (shape, [sums, outputs])) in self.layers.iter().zip(&mut moments).enumerate() {
                     let numbers = shape.outputs * count;
                     let sums = &mut sums[latent * shape.outputs..][..shape.outputs];
                     let outputs = &mut outputs[latent * shape.outputs..][..shape.outputs];
                     if shape.activation.is_some() {
                         let mut values = tape.sums[l][..numbers].to_vec();
-                        self.modulate(l, theta, count, Place::BeforeOmega, &mut values);
+                        self.modulate(l, theta, lanes, Place::BeforeOmega, &mut values);
                         add_rows(sums, &values, count);
                         add_rows(outputs, &tape.inputs[l + 1][..numbers], count);
                     } else {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{CostModel, Engine, Strategy};
 use crate::gpu::Use;
 use crate::measure::{Clock, Memory, Phase, Timings, Work};
-use crate::model::{Domain, Model};
+use crate::model::{Domain, Jet, Model};
 use crate::{Error, Result, cpu, gpu};
 
 /// Most bytes of evaluated values that are held at a time.
@@ -38,7 +38,7 @@ pub struct Block<'a> {
     pub latents: Range<usize>,
     /// Which points of each; whole rows of a grid.
     pub points: Range<usize>,
-    /// `[latents][points][outputs]`
+    /// `[latents][points][outputs]`; with derivatives `[latents][points][columns][outputs]`.
     pub values: &'a [f32],
 }
 
@@ -144,9 +144,24 @@ impl Field {
     /// # Errors
     /// Where sizes do not fit the model, or the device fails.
     pub fn evaluate(&self, z: &[f32], domain: &Domain<'_>, strategy: Strategy) -> Result<(Vec<f32>, Report)> {
-        let mut all = vec![0.0; self.batch(z)? * domain.len() * self.model.inr.outputs];
+        self.differentiate(z, domain, Jet::Value, strategy)
+    }
+
+    /// Evaluates every latent in `z` at every point, with derivatives with respect to the coordinates:
+    /// `[latents][points][columns][outputs]`, the columns as [`Jet`] has them.
+    ///
+    /// # Errors
+    /// As [`Field::evaluate`].
+    pub fn differentiate(
+        &self,
+        z: &[f32],
+        domain: &Domain<'_>,
+        jet: Jet,
+        strategy: Strategy,
+    ) -> Result<(Vec<f32>, Report)> {
+        let mut all = vec![0.0; self.batch(z)? * domain.len() * self.numbers(jet)];
         let mut at = 0;
-        let report = self.evaluate_blocks(z, domain, strategy, &mut |block| {
+        let report = self.differentiate_blocks(z, domain, jet, strategy, &mut |block| {
             all[at..at + block.values.len()].copy_from_slice(block.values);
             at += block.values.len();
             Ok(())
@@ -165,28 +180,46 @@ impl Field {
         strategy: Strategy,
         sink: &mut dyn FnMut(Block<'_>) -> Result<()>,
     ) -> Result<Report> {
+        self.differentiate_blocks(z, domain, Jet::Value, strategy, sink)
+    }
+
+    /// As [`Field::differentiate`], handing the jets to `sink` block by block, latents and points in order.
+    ///
+    /// # Errors
+    /// As [`Field::evaluate`], or what `sink` returns.
+    pub fn differentiate_blocks(
+        &self,
+        z: &[f32],
+        domain: &Domain<'_>,
+        jet: Jet,
+        strategy: Strategy,
+        sink: &mut dyn FnMut(Block<'_>) -> Result<()>,
+    ) -> Result<Report> {
         domain.check(self.model.inr.inputs)?;
         let batch = self.batch(z)?;
         let fused = self.is_fused(strategy, batch, domain.len());
         if domain.is_empty() || batch == 0 {
             return Ok(Report { strategy: Strategy::name(fused), ..Report::default() });
         }
-        let blocks = Blocks::new(domain, self.model.inr.outputs, batch);
+        let job = Job { z, domain, jet, fused, blocks: Blocks::new(domain, self.numbers(jet), batch) };
         match &self.backend {
-            Backend::Cpu(network) => self.on_cpu(network, z, domain, &blocks, fused, sink),
-            Backend::Gpu(field) => self.on_gpu(field, z, domain, &blocks, fused, sink),
+            Backend::Cpu(network) => self.on_cpu(network, &job, sink),
+            Backend::Gpu(field) => self.on_gpu(field, &job, sink),
         }
+    }
+
+    /// Numbers of a point's outputs.
+    fn numbers(&self, jet: Jet) -> usize {
+        jet.columns(self.model.inr.inputs) * self.model.inr.outputs
     }
 
     fn on_cpu(
         &self,
         network: &cpu::Network<f32>,
-        z: &[f32],
-        domain: &Domain<'_>,
-        blocks: &Blocks,
-        fused: bool,
+        job: &Job<'_>,
         sink: &mut dyn FnMut(Block<'_>) -> Result<()>,
     ) -> Result<Report> {
+        let Job { z, domain, jet, fused, ref blocks } = *job;
         let mut report = Report { strategy: Strategy::name(fused), ..Report::default() };
         report.timings.clock = Clock::Wall;
         let each = network.theta_len();
@@ -206,14 +239,14 @@ impl Field {
             memory.features =
                 memory.features.max((size_of_val(&features.data[..]) + size_of_val(self.latents(z, &batch))) as u64);
             blocks.each(&batch, |latents, points| {
-                let values = &mut values[..latents.len() * points.len() * self.model.inr.outputs];
+                let values = &mut values[..latents.len() * points.len() * blocks.numbers];
                 let part = blocks.part(domain, &points);
                 let local = latents.start - batch.start..latents.end - batch.start;
                 let started = Instant::now();
                 if fused {
-                    network.evaluate_fused(&features.rows(local), &part, values);
+                    network.jets_fused(&features.rows(local), &part, jet, values);
                 } else {
-                    network.evaluate(&theta[local.start * each..local.end * each], &part, values);
+                    network.jets(&theta[local.start * each..local.end * each], &part, jet, values);
                 }
                 report.timings.add(Phase::Evaluate, started.elapsed());
                 sink(Block { latents, points, values })
@@ -226,12 +259,10 @@ impl Field {
     fn on_gpu(
         &self,
         field: &gpu::Field,
-        z: &[f32],
-        domain: &Domain<'_>,
-        blocks: &Blocks,
-        fused: bool,
+        job: &Job<'_>,
         sink: &mut dyn FnMut(Block<'_>) -> Result<()>,
     ) -> Result<Report> {
+        let Job { z, domain, jet, fused, ref blocks } = *job;
         let ctx = field.context();
         let mut report = Report { strategy: Strategy::name(fused), ..Report::default() };
         let mut values = vec![0.0; blocks.largest()];
@@ -248,9 +279,10 @@ impl Field {
             let codes = field.prepare(self.latents(z, &batch), batch.len(), fused)?;
             report.timings.merge(&codes.timings);
             blocks.each(&batch, |latents, points| {
-                let values = &mut values[..latents.len() * points.len() * self.model.inr.outputs];
+                let values = &mut values[..latents.len() * points.len() * blocks.numbers];
                 let local = latents.start - batch.start..latents.end - batch.start;
-                let timings = field.run(&codes, local, &blocks.part(domain, &points), output.raw())?;
+                let part = blocks.part(domain, &points);
+                let timings = field.differentiate(&codes, local, &part, jet, output.raw())?;
                 report.timings.merge(&timings);
                 ctx.read_back(&output, &staging, values)?;
                 sink(Block { latents, points, values })
@@ -259,6 +291,15 @@ impl Field {
         report.memory = ctx.memory();
         Ok(report)
     }
+}
+
+/// What is to be evaluated, and how.
+struct Job<'a> {
+    z: &'a [f32],
+    domain: &'a Domain<'a>,
+    jet: Jet,
+    fused: bool,
+    blocks: Blocks,
 }
 
 /// `range` in pieces of at most `size`.
@@ -272,15 +313,16 @@ pub(super) fn chunks(range: Range<usize>, size: usize) -> impl Iterator<Item = R
 struct Blocks {
     batch: usize,
     points: usize,
-    outputs: usize,
+    /// Numbers of a point.
+    numbers: usize,
     latents_per_block: usize,
     points_per_block: usize,
 }
 
 impl Blocks {
-    fn new(domain: &Domain<'_>, outputs: usize, batch: usize) -> Self {
+    fn new(domain: &Domain<'_>, numbers: usize, batch: usize) -> Self {
         let points = domain.len();
-        let affordable = OUTPUT_BYTES / (outputs * size_of::<f32>());
+        let affordable = OUTPUT_BYTES / (numbers * size_of::<f32>());
         // A picture is cut between rows, so that a part of it is a grid again.
         let unit = match domain {
             Domain::Grid(grid) => grid.width as usize,
@@ -288,12 +330,12 @@ impl Blocks {
         };
         let points_per_block = if points <= affordable { points } else { (affordable / unit).max(1) * unit };
         let latents_per_block = (affordable / points).clamp(1, batch);
-        Self { batch, points, outputs, latents_per_block, points_per_block }
+        Self { batch, points, numbers, latents_per_block, points_per_block }
     }
 
     /// Numbers of the largest block.
     fn largest(&self) -> usize {
-        self.latents_per_block * self.points_per_block * self.outputs
+        self.latents_per_block * self.points_per_block * self.numbers
     }
 
     /// Calls `f` for every block of the latents `batch`, in order.

@@ -13,7 +13,7 @@ use super::memory::{Buffer, Use};
 use super::tile::{Extent, Tile};
 use super::timing::Stopwatch;
 use crate::measure::{Phase, Timings};
-use crate::model::{Domain, Encoding, Inr, Order};
+use crate::model::{Domain, Encoding, Inr, Jet, Order};
 use crate::{Error, Result};
 
 /// How long one slice of headless work should take: far from the 2 s after which Windows resets a GPU.
@@ -24,8 +24,16 @@ pub(super) const SLICE: Duration = Duration::from_millis(120);
 pub enum Target<'a> {
     /// A storage buffer of `[latents][points][outputs]` f32.
     Buffer(&'a wgpu::Buffer),
+    /// A storage buffer of `[latents][points][columns][outputs]` f32: with derivatives, the columns as [`Jet`] has them.
+    Jets(&'a wgpu::Buffer, Jet),
     /// A storage texture: one picture per latent, left to right and then down.
     Texture(TextureTarget<'a>),
+}
+
+impl Target<'_> {
+    fn jet(&self) -> Jet {
+        if let Self::Jets(_, jet) = self { *jet } else { Jet::Value }
+    }
 }
 
 /// A texture to evaluate into; values are mapped from the model's range to [0, 1], to which rgba8unorm clips them.
@@ -76,6 +84,9 @@ pub(super) struct EvaluateSpec {
     kinds: Vec<&'static str>,
     generated_access: &'static str,
     activations: Vec<ActivationCode>,
+    /// Whether their first derivatives are wanted, and their second ones: the last column of a jet is then the Laplacian.
+    slopes: bool,
+    curvatures: bool,
     /// Whether any layer is modulated, and whether any divides its rows by their norms.
     modulated: bool,
     demodulated: bool,
@@ -108,7 +119,7 @@ pub(super) struct TapeSpec {
 impl EvaluateSpec {
     /// For training, with other points for each latent: within that tile and onto that tape.
     pub(super) fn on_tape(inr: &Inr, plan: &Plan, tile: Tile, tape: TapeSpec) -> Self {
-        Self { tile, tape, ..Self::new(inr, plan, "samples", "", (1, 1)) }
+        Self { tile, tape, ..Self::new(inr, plan, "samples", "", Jet::Value, (1, 1)) }
     }
 
     pub(super) fn is_fourier(&self) -> bool {
@@ -121,6 +132,7 @@ impl EvaluateSpec {
         plan: &Plan,
         domain: &'static str,
         texture_format: &'static str,
+        jet: Jet,
         (latents, points): (usize, usize),
     ) -> Self {
         let kinds: Vec<&str> = plan.kinds().into_iter().map(Kind::file).collect();
@@ -136,6 +148,8 @@ impl EvaluateSpec {
             kinds,
             generated_access: "read",
             activations: ActivationCode::list(inr.hidden.iter().map(|l| &l.activation)),
+            slopes: jet != Jet::Value,
+            curvatures: jet == Jet::Laplacian,
             modulated: plan.layers.iter().any(|l| l.place != 0),
             demodulated: plan.layers.iter().any(|l| l.demodulate != 0),
             encoding,
@@ -143,7 +157,7 @@ impl EvaluateSpec {
             encoding_plain,
             domain,
             texture_format,
-            tile: Tile::choose(Extent::new(inr, plan, latents, points)),
+            tile: Tile::choose(Extent::new(inr, plan, latents, points, jet)),
             tape: TapeSpec::default(),
         }
     }
@@ -195,7 +209,7 @@ impl Field {
         let (ctx, inr, layout) = (&self.ctx, &self.model.inr, &self.layout);
         let (plan, table) = self.plan(codes.fused);
         let texture_format = match target {
-            Target::Buffer(_) => "",
+            Target::Buffer(_) | Target::Jets(..) => "",
             Target::Texture(_) if inr.outputs > 4 => {
                 return Err(Error::invalid(format!(
                     "an INR of {} outputs is no picture: evaluate it into a buffer",
@@ -211,7 +225,7 @@ impl Field {
             Domain::Grid(_) => ("grid", None),
             Domain::Points { coordinates, .. } => ("points", Some(ctx.upload("points", coordinates, Use::Other)?)),
         };
-        let spec = EvaluateSpec::new(inr, plan, name, texture_format, (latents.len(), domain.len()));
+        let spec = EvaluateSpec::new(inr, plan, name, texture_format, target.jet(), (latents.len(), domain.len()));
         let pipeline = ctx.pipeline("evaluate.wgsl", &spec)?;
 
         let count = |n: usize| {
@@ -238,8 +252,9 @@ impl Field {
             }
         }
         let output = match target {
-            Target::Buffer(buffer) => {
-                let needed = latents.len() as u64 * domain.len() as u64 * inr.outputs as u64 * 4;
+            Target::Buffer(buffer) | Target::Jets(buffer, _) => {
+                let numbers = target.jet().columns(inr.inputs) * inr.outputs;
+                let needed = latents.len() as u64 * domain.len() as u64 * numbers as u64 * 4;
                 if buffer.size() < needed {
                     return Err(Error::invalid(format!(
                         "the output buffer holds {} bytes, {needed} are needed",
@@ -270,7 +285,8 @@ impl Field {
         let bind_group = ctx.bind_group("evaluation", &pipeline, bound.into_iter());
         ctx.check()?;
         let generated = if codes.fused { self.model.hypernetwork.macs_per_latent() } else { 0 };
-        let macs_per_group = (spec.tile.slots * (spec.tile.points_per_group * inr.macs_per_point() + generated)) as f64;
+        let macs = spec.tile.points_per_group * spec.tile.columns * inr.macs_per_point();
+        let macs_per_group = (spec.tile.slots * (macs + generated)) as f64;
         Ok(Evaluation {
             ctx: Arc::clone(ctx),
             pipeline,
@@ -296,7 +312,22 @@ impl Field {
         domain: &Domain<'_>,
         target: &wgpu::Buffer,
     ) -> Result<Timings> {
-        let mut evaluation = self.evaluation(codes, latents, domain, Target::Buffer(target))?;
+        self.differentiate(codes, latents, domain, Jet::Value, target)
+    }
+
+    /// As [`Field::run`], with derivatives: into a buffer of `[latents][points][columns][outputs]` f32.
+    ///
+    /// # Errors
+    /// As [`Field::evaluation`].
+    pub fn differentiate(
+        &self,
+        codes: &Codes,
+        latents: std::ops::Range<usize>,
+        domain: &Domain<'_>,
+        jet: Jet,
+        target: &wgpu::Buffer,
+    ) -> Result<Timings> {
+        let mut evaluation = self.evaluation(codes, latents, domain, Target::Jets(target, jet))?;
         let mut stopwatch = Stopwatch::new(&self.ctx)?;
         let mut timings = Timings { clock: stopwatch.clock(), ..Timings::default() };
         while let Some(macs) = evaluation.next_slice(SLICE) {

@@ -9,7 +9,7 @@ use super::timing::Stopwatch;
 use super::{Context, generate};
 use crate::Result;
 use crate::measure::{Timings, Work};
-use crate::model::Model;
+use crate::model::{Jet, Model};
 
 /// A model whose parameters lie in GPU memory.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Field {
     /// The work of evaluating so many latents at so many points each.
     pub fn work(&self, latents: usize, points: usize, fused: bool) -> Work {
         let plan = self.plan(fused).0;
-        let tile = Tile::choose(Extent::new(&self.model.inr, plan, latents, points));
+        let tile = Tile::choose(Extent::new(&self.model.inr, plan, latents, points, Jet::Value));
         let tiles = (latents.next_multiple_of(tile.slots) * points.div_ceil(tile.points_per_group)) as f64;
         let batch = latents as f64;
         let macs = |p: &Placed| f64::from(p.map.inputs) * f64::from(p.map.length) * 4.0;

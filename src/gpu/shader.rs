@@ -16,7 +16,7 @@ use super::generate::{MaterialiseSpec, ProductSpec};
 use super::layout::{ActivationCode, Layout};
 use super::learn;
 use crate::model::heads::{Multiplier, Place};
-use crate::model::{Activation, Encoding, Family, HeadChoice, HiddenLayer, Inr, WeightChoice};
+use crate::model::{Activation, Encoding, Family, HeadChoice, HiddenLayer, Inr, Jet, WeightChoice};
 
 macro_rules! sources {
     ($($name:literal),* $(,)?) => {
@@ -52,6 +52,7 @@ pub const SOURCES: &[(&str, &str)] = sources![
     "include/total.wgsl",
     "include/target.wgsl",
     "include/activate.wgsl",
+    "include/jets.wgsl",
     "include/functions.wgsl",
     "heads/materialised.wgsl",
     "heads/shared.wgsl",
@@ -187,8 +188,13 @@ pub fn portable_kernels() -> Vec<(String, String)> {
                     for (n, (domain, texture)) in targets.iter().enumerate() {
                         // Large pictures, and few points of many latents.
                         let extent = if n % 2 == 0 { (1, 1 << 16) } else { (1000, 9) };
-                        let spec = EvaluateSpec::new(inr, plan, domain, texture, extent);
+                        let spec = EvaluateSpec::new(inr, plan, domain, texture, Jet::Value, extent);
                         let name = format!("evaluate {inr} {weight:?} {modulation:?} {strategy} {domain} {texture}");
+                        kernels.push((name, link("evaluate.wgsl", &spec)));
+                    }
+                    for (jet, extent) in [(Jet::Gradient, (1000, 9)), (Jet::Laplacian, (1, 1 << 16))] {
+                        let spec = EvaluateSpec::new(inr, plan, "points", "", jet, extent);
+                        let name = format!("evaluate {inr} {weight:?} {modulation:?} {strategy} {jet:?}");
                         kernels.push((name, link("evaluate.wgsl", &spec)));
                     }
                 }

@@ -3,14 +3,16 @@
 use serde::Serialize;
 
 use super::layout::{Kind, Plan};
-use crate::model::Inr;
+use crate::model::{Inr, Jet};
 
 /// WebGPU's default limit of workgroup memory.
 pub(super) const WORKGROUP_BYTES: usize = 16 << 10;
-/// Outputs an invocation owns.
+/// Outputs and quads of points that an invocation owns.
 const ROWS: usize = 8;
-/// Quads of points an invocation owns.
+/// See [`ROWS`].
 const QUADS: usize = 2;
+/// Outputs that it owns where it has more quads: a jet's columns are quads of the same four points.
+const JET_ROWS: usize = 4;
 
 /// Invocations that fill the subgroups of any GPU (64 are two of NVIDIA's, one of AMD's widest).
 const FILLED: usize = 64;
@@ -20,8 +22,10 @@ const FILLED: usize = 64;
 pub(super) struct Tile {
     /// Outputs per invocation.
     pub rows: usize,
-    /// Points per invocation, by four.
+    /// Columns of four numbers per invocation: of other points, or of the same four points' jets.
     pub quads: usize,
+    /// Columns of a jet: 1 for values alone, else as many as there are quads.
+    pub columns: usize,
     /// Invocations along the points.
     pub point_groups: usize,
     /// Invocations along the rows.
@@ -53,28 +57,36 @@ pub(super) struct Extent {
     pub latents: usize,
     /// Points of each.
     pub points: usize,
+    /// Columns of a point's jet.
+    pub columns: usize,
 }
 
 impl Extent {
-    pub(super) fn new(inr: &Inr, plan: &Plan, latents: usize, points: usize) -> Self {
+    pub(super) fn new(inr: &Inr, plan: &Plan, latents: usize, points: usize, jet: Jet) -> Self {
         // Only linear heads make a weight so dear that more points should share it.
-        Self { width: inr.max_width(), dear: plan.kinds().contains(&Kind::Linear), latents, points }
+        let dear = plan.kinds().contains(&Kind::Linear);
+        Self { width: inr.max_width(), dear, latents, points, columns: jet.columns(inr.inputs) }
     }
 }
 
 impl Tile {
-    fn new(width: usize, point_groups: usize, slab: usize) -> Self {
-        let row_groups = width.div_ceil(ROWS);
-        let rows4 = row_groups * ROWS / 4;
-        let points_per_group = point_groups * QUADS * 4;
+    fn new(width: usize, columns: usize, point_groups: usize, slab: usize) -> Self {
+        let quads = if columns == 1 { QUADS } else { columns };
+        let rows = if quads > QUADS { JET_ROWS } else { ROWS };
+        let row_groups = width.div_ceil(rows);
+        let rows4 = row_groups * rows / 4;
         // Bias, gain and shift behind the weights, whether the model is modulated or not.
-        let product = slab * points_per_group / 4 + (slab + 3) * rows4;
-        let reduction = row_groups.div_ceil(2) * point_groups * QUADS * 4;
+        let product = slab * point_groups * quads + (slab + 3) * rows4;
+        // The last layer's parts are added up for all of an invocation's points at a time: of a jet, column by column.
+        let reduced = quads / columns;
+        let reduction = row_groups.div_ceil(2) * point_groups * reduced * 4;
+        let points_per_group = point_groups * reduced * 4;
         let last_layer = rows4 * 4;
         let tile_vec4s = product.max(reduction).max(last_layer);
         Self {
-            rows: ROWS,
-            quads: QUADS,
+            rows,
+            quads,
+            columns,
             point_groups,
             row_groups,
             slab,
@@ -101,10 +113,10 @@ impl Tile {
     /// where INRs are narrow); fewer where that leaves fewer of them idle. Small INRs with few points share a
     /// workgroup. Slabs are of 16, 8 or 4 inputs.
     pub(super) fn choose(extent: Extent) -> Self {
-        let Extent { width, dear, latents, points } = extent;
+        let Extent { width, dear, latents, points, columns } = extent;
         let (invocations, most_points) = if dear { (256, 256) } else { (128, 64) };
         let tiles = |groups: usize| {
-            let slabs = [16, 8, 4].map(|slab| Self::new(width, groups, slab).shared_by(latents));
+            let slabs = [16, 8, 4].map(|slab| Self::new(width, columns, groups, slab).shared_by(latents));
             let fits = |t: &Self| {
                 let narrow = t.threads <= FILLED && t.points_per_group <= 256;
                 let few = t.points_per_group <= most_points && t.threads <= invocations;
@@ -120,8 +132,8 @@ impl Tile {
             .into_iter()
             .filter_map(tiles)
             .reduce(|best, t| if cost(&t) < cost(&best) { t } else { best })
-            // 512 wide, one point group, slabs of 4: 64 invocations and 10.5 KiB always fit.
-            .unwrap_or_else(|| Self::new(width, 1, 4))
+            // 512 wide, one point group, slabs of 4: 128 invocations and 14.4 KiB always fit.
+            .unwrap_or_else(|| Self::new(width, columns, 1, 4))
     }
 }
 
@@ -130,7 +142,7 @@ mod tests {
     use super::*;
 
     fn choose(width: usize, dear: bool, latents: usize, points: usize) -> Tile {
-        Tile::choose(Extent { width, dear, latents, points })
+        Tile::choose(Extent { width, dear, latents, points, columns: 1 })
     }
 
     #[test]
@@ -138,9 +150,11 @@ mod tests {
         for dear in [false, true] {
             for width in 1..=512 {
                 for (latents, points) in [(1, 1), (1, 1 << 20), (1000, 1), (7, 33), (4096, 4096)] {
-                    let t = choose(width, dear, latents, points);
-                    assert!(t.tile_bytes <= WORKGROUP_BYTES && t.slots * t.threads <= 256, "{width}: {t:?}");
-                    assert!(t.rows4 * 4 >= width && t.slots <= latents);
+                    for columns in 1..=6 {
+                        let t = Tile::choose(Extent { width, dear, latents, points, columns });
+                        assert!(t.tile_bytes <= WORKGROUP_BYTES && t.slots * t.threads <= 256, "{width}: {t:?}");
+                        assert!(t.rows4 * 4 >= width && t.slots <= latents);
+                    }
                 }
             }
         }

@@ -8,6 +8,29 @@ use super::Real;
 /// Lanes of a sum: as many as keep the additions of any vector unit busy.
 const LANES: usize = 32;
 
+struct Map<'a, T, F> {
+    values: &'a mut [T],
+    f: F,
+}
+
+impl<T: Real, F: Fn(T) -> T> WithSimd for Map<'_, T, F> {
+    type Output = ();
+
+    // Inlined into a function compiled for that unit; the plain loop is then vectorised by the compiler.
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _simd: S) {
+        for v in self.values {
+            *v = (self.f)(*v);
+        }
+    }
+}
+
+/// `values[i] = f(values[i])`
+#[inline]
+pub fn map<T: Real>(values: &mut [T], f: impl Fn(T) -> T) {
+    Arch::new().dispatch(Map { values, f });
+}
+
 struct Zip<'a, T, F> {
     a: &'a mut [T],
     b: &'a [T],

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::heads::{Place, Slots};
-use super::{Head, Hypernetwork, LatentTable, LayerShape, Model};
+use super::{Head, Hypernetwork, Jet, LatentTable, LayerShape, Model};
 use crate::math::{dot, zip};
 use crate::{Error, Result};
 
@@ -34,6 +34,8 @@ impl Model {
         let (of_a, of_b) = theta.split_at(theta.len() / 2);
 
         let mut heads = Vec::with_capacity(layers.len());
+        // A weight's rows as a layer's, the inputs for points.
+        let rows = |points| Jet::Value.lanes(0, points);
         // What modulates the outputs of the layer before, where that is after their activation.
         let mut pending: Option<(&[f32], Slots)> = None;
         for (l, (shape, slots)) in layers.iter().zip(family.slots(&self.inr)).enumerate() {
@@ -47,8 +49,8 @@ impl Model {
                 Some((Place::AfterActivation, _)) => pending = Some((theta, slots)),
                 Some((_, scale)) => {
                     // g (W x + b) + s = (g W) x + (g b + s)
-                    slots.modulate(theta, 0.0, shape.inputs, &mut weight);
-                    slots.modulate(theta, scale, 1, &mut bias);
+                    slots.modulate(theta, 0.0, rows(shape.inputs), &mut weight);
+                    slots.modulate(theta, scale, rows(1), &mut bias);
                 }
                 None => {}
             }

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Activation;
 use super::dense::check_tensor;
-use crate::math::{Real, zip};
+use crate::math::{Lanes, Real, map};
 use crate::{Error, Result};
 
 /// Largest number of coordinates a point may have.
@@ -16,217 +17,6 @@ pub(super) const MAX_WIDTH: usize = 512;
 pub(super) const MAX_ENCODED: usize = 1024;
 /// Largest number of activated layers.
 pub(super) const MAX_DEPTH: usize = 16;
-
-/// Numbers at a time where an activation is not applied in place: they stay in the first-level cache.
-const CHUNK: usize = 512;
-
-/// What a layer does with `u = W x + b`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Activation {
-    /// `sin(omega u)` (Sitzmann et al. 2020).
-    Sine {
-        /// The frequency factor, SIREN's omega_0.
-        omega: f32,
-    },
-    /// `max(u, 0)`
-    Relu,
-    /// `u` where it is positive, `slope u` elsewhere.
-    LeakyRelu {
-        /// Usually 0.01 or 0.2.
-        slope: f32,
-    },
-    /// `tanh(u)`
-    Tanh,
-    /// `1 / (1 + exp(-u))`
-    Sigmoid,
-    /// `ln(1 + exp(beta u)) / beta`
-    Softplus {
-        /// Sharpness; PyTorch's default is 1.
-        beta: f32,
-    },
-    /// `exp(-(scale u)^2)`
-    Gaussian {
-        /// Inverse width.
-        scale: f32,
-    },
-    /// `sin(omega (|u| + 1) u)` (FINER, Liu et al. 2024).
-    Finer {
-        /// The frequency factor.
-        omega: f32,
-    },
-    /// `cos(omega u) exp(-(scale u)^2)`: the real part of WIRE's wavelet (Saragadam et al. 2023) for a real u.
-    Gabor {
-        /// Frequency of the wave.
-        omega: f32,
-        /// Inverse width of the envelope.
-        scale: f32,
-    },
-}
-
-impl Activation {
-    /// The frequency factor of those that have one.
-    pub fn omega(&self) -> Option<f32> {
-        match *self {
-            Self::Sine { omega } | Self::Finer { omega } | Self::Gabor { omega, .. } => Some(omega),
-            _ => None,
-        }
-    }
-
-    /// The name in files and reports, which is also that of its shader in `shaders/activations/`.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Sine { .. } => "sine",
-            Self::Relu => "relu",
-            Self::LeakyRelu { .. } => "leaky-relu",
-            Self::Tanh => "tanh",
-            Self::Sigmoid => "sigmoid",
-            Self::Softplus { .. } => "softplus",
-            Self::Gaussian { .. } => "gaussian",
-            Self::Finer { .. } => "finer",
-            Self::Gabor { .. } => "gabor",
-        }
-    }
-
-    /// Its parameters as the shaders take them: sines in turns (omega / 2 pi), then what else there is.
-    pub fn parameters(&self) -> [f32; 2] {
-        let turns = |omega: f32| f32::from_f64(f64::from(omega) / std::f64::consts::TAU);
-        match *self {
-            Self::Sine { omega } | Self::Finer { omega } => [turns(omega), 0.0],
-            Self::Gabor { omega, scale } => [turns(omega), scale],
-            Self::Gaussian { scale } => [scale, 0.0],
-            Self::Softplus { beta } => [beta, 0.0],
-            Self::LeakyRelu { slope } => [slope, 0.0],
-            Self::Relu | Self::Tanh | Self::Sigmoid => [0.0; 2],
-        }
-    }
-
-    /// Applies it in place: the CPU twin of `shaders/activations/`.
-    pub fn apply<T: Real>(&self, values: &mut [T]) {
-        let turns = |omega: f32| T::from_f64(f64::from(omega) / std::f64::consts::TAU);
-        let real = T::from_f32;
-        match *self {
-            Self::Sine { omega } => T::sine(values, turns(omega)),
-            Self::Relu => T::leaky_relu(values, T::ZERO),
-            Self::LeakyRelu { slope } => T::leaky_relu(values, real(slope)),
-            Self::Tanh => T::tanh(values),
-            Self::Sigmoid => T::sigmoid(values),
-            Self::Softplus { beta } => T::softplus(values, real(beta)),
-            Self::Gaussian { scale } => T::gaussian(values, real(scale)),
-            Self::Finer { omega } => T::finer(values, turns(omega)),
-            Self::Gabor { omega, scale } => T::gabor(values, turns(omega), real(scale)),
-        }
-    }
-
-    /// Writes `act(u)` to `out`.
-    pub fn apply_to<T: Real>(&self, u: &[T], out: &mut [T]) {
-        for (u, out) in u.chunks(CHUNK).zip(out.chunks_mut(CHUNK)) {
-            out.copy_from_slice(u);
-            self.apply(out);
-        }
-    }
-
-    /// Multiplies `delta`, the gradient with respect to `act(u)`, by the derivative at `u`. Where there is none (ReLU's
-    /// corner) it is the left one, as in PyTorch.
-    pub fn vjp<T: Real>(&self, u: &[T], delta: &mut [T]) {
-        let (mut a, mut b) = ([T::ZERO; CHUNK], [T::ZERO; CHUNK]);
-        for (u, delta) in u.chunks(CHUNK).zip(delta.chunks_mut(CHUNK)) {
-            let (a, b) = (&mut a[..u.len()], &mut b[..u.len()]);
-            a.copy_from_slice(u);
-            self.vjp_chunk(u, delta, a, b);
-        }
-    }
-
-    /// [`Activation::vjp`] of one chunk; `a` holds a copy of `u`, `b` is free.
-    fn vjp_chunk<T: Real>(&self, u: &[T], delta: &mut [T], a: &mut [T], b: &mut [T]) {
-        let turns = |omega: f32| T::from_f64(f64::from(omega) / std::f64::consts::TAU);
-        let real = T::from_f32;
-        let leak = |u: T, slope: T| if u > T::ZERO { T::ONE } else { slope };
-        match *self {
-            Self::Sine { omega } => {
-                T::cosine(a, turns(omega));
-                let omega = real(omega);
-                zip(delta, a, |d, cosine| d * (omega * cosine));
-            }
-            Self::Relu => zip(delta, a, |d, u| d * leak(u, T::ZERO)),
-            Self::LeakyRelu { slope } => {
-                let slope = real(slope);
-                zip(delta, a, |d, u| d * leak(u, slope));
-            }
-            Self::Tanh => {
-                T::tanh(a);
-                zip(delta, a, |d, t| d * (T::ONE - t * t));
-            }
-            Self::Sigmoid => {
-                T::sigmoid(a);
-                zip(delta, a, |d, s| d * (s * (T::ONE - s)));
-            }
-            Self::Softplus { beta } => {
-                let beta = real(beta);
-                zip(a, u, |_, u| beta * u);
-                T::sigmoid(a);
-                zip(delta, a, |d, s| d * s);
-            }
-            Self::Gaussian { scale } => {
-                T::gaussian(a, real(scale));
-                let slope = T::from_f64(-2.0 * f64::from(scale).powi(2));
-                zip(a, u, |bell, u| bell * (slope * u));
-                zip(delta, a, |d, slope| d * slope);
-            }
-            Self::Finer { omega } => {
-                zip(a, u, |_, u| (u.abs() + T::ONE) * u);
-                T::cosine(a, turns(omega));
-                let (omega, two) = (real(omega), real(2.0));
-                zip(a, u, |cosine, u| cosine * (omega * (two * u.abs() + T::ONE)));
-                zip(delta, a, |d, slope| d * slope);
-            }
-            Self::Gabor { omega, scale } => {
-                // With E = exp(-(scale u)^2): -omega sin(omega u) E - 2 scale^2 u cos(omega u) E
-                T::sine(a, turns(omega));
-                let omega_t = real(omega);
-                b.copy_from_slice(u);
-                T::cosine(b, turns(omega));
-                let slope = T::from_f64(2.0 * f64::from(scale).powi(2));
-                zip(b, u, |cosine, u| slope * u * cosine);
-                zip(a, b, |sine, b| T::ZERO - (omega_t * sine + b));
-                b.copy_from_slice(u);
-                T::gaussian(b, real(scale));
-                zip(a, b, |a, bell| a * bell);
-                zip(delta, a, |d, slope| d * slope);
-            }
-        }
-    }
-
-    fn validate(&self, l: usize) -> Result<()> {
-        let (values, positive): (&[f32], bool) = match self {
-            Self::Sine { omega } | Self::Finer { omega } => (&[*omega], false),
-            Self::Gabor { omega, scale } => (&[*omega, *scale], false),
-            Self::Gaussian { scale } => (&[*scale], false),
-            Self::Softplus { beta } => (&[*beta], true),
-            Self::LeakyRelu { .. } | Self::Relu | Self::Tanh | Self::Sigmoid => (&[], false),
-        };
-        let good = |v: &f32| v.is_finite() && if positive { *v > 0.0 } else { *v != 0.0 };
-        let slope = if let Self::LeakyRelu { slope } = self { slope.is_finite() } else { true };
-        if values.iter().all(good) && slope {
-            return Ok(());
-        }
-        Err(Error::invalid(format!("layer {l} has the activation {self}, whose parameters make no sense")))
-    }
-}
-
-impl std::fmt::Display for Activation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Sine { omega } => write!(f, "sin({omega} u)"),
-            Self::Relu | Self::Tanh | Self::Sigmoid => f.write_str(self.kind()),
-            Self::LeakyRelu { slope } => write!(f, "leaky-relu({slope})"),
-            Self::Softplus { beta } => write!(f, "softplus({beta})"),
-            Self::Gaussian { scale } => write!(f, "exp(-({scale} u)^2)"),
-            Self::Finer { omega } => write!(f, "sin({omega} (|u| + 1) u)"),
-            Self::Gabor { omega, scale } => write!(f, "cos({omega} u) exp(-({scale} u)^2)"),
-        }
-    }
-}
 
 /// What is done to a point's coordinates before the first layer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -280,8 +70,8 @@ impl Encoding {
                     }
                 }
                 cosines.copy_from_slice(sines);
-                T::sine(sines, T::ONE);
-                T::cosine(cosines, T::ONE);
+                map(sines, T::sine);
+                map(cosines, T::cosine);
             }
             Self::Octaves { count, input } => {
                 let (plain, waves) = out.split_at_mut(if *input { x.len() } else { 0 });
@@ -292,9 +82,63 @@ impl Encoding {
                     cosines.copy_from_slice(x);
                     // 2^k pi x is 2^(k-1) x turns, which f32 scales without error.
                     let turns = T::from_f64(0.5 * (k as f64).exp2());
-                    T::sine(sines, turns);
-                    T::cosine(cosines, turns);
+                    map(sines, |x| (x * turns).sine());
+                    map(cosines, |x| (x * turns).cosine());
                 }
+            }
+        }
+    }
+
+    /// The jets of the features whose values [`Encoding::apply`] wrote: `values` is `[width][points]`, `out`
+    /// `[width][columns][points]`.
+    pub(crate) fn jet<T: Real>(&self, inputs: usize, lanes: Lanes, values: &[T], out: &mut [T]) {
+        let values: Vec<&[T]> = values.chunks_exact(lanes.points).collect();
+        for (row, jet) in out.chunks_exact_mut(lanes.row()).enumerate() {
+            let mut columns = jet.chunks_exact_mut(lanes.points);
+            let (partner, slopes) = self.slopes(inputs, row);
+            let mut squares = 0.0;
+            if let Some(column) = columns.next() {
+                column.copy_from_slice(values[row]);
+            }
+            for (column, slope) in columns.by_ref().take(lanes.gradient).zip(slopes) {
+                squares += slope * slope;
+                let slope = T::from_f64(slope);
+                match partner {
+                    Some(partner) => column.iter_mut().zip(values[partner]).for_each(|(c, &v)| *c = slope * v),
+                    None => column.fill(slope),
+                }
+            }
+            // A wave's second derivatives are its own, turned over.
+            let bend = if partner.is_some() { T::from_f64(-squares) } else { T::ZERO };
+            if let Some(column) = columns.next() {
+                column.iter_mut().zip(values[row]).for_each(|(c, &v)| *c = bend * v);
+            }
+        }
+    }
+
+    /// The derivatives of feature `row` along each coordinate: multiples of another feature, a sine of a cosine and a
+    /// cosine of a sine, or (None) numbers.
+    fn slopes(&self, inputs: usize, row: usize) -> (Option<usize>, [f64; MAX_INPUTS]) {
+        let along = |axis: usize, slope: f64| std::array::from_fn(|k| if k == axis { slope } else { 0.0 });
+        match self {
+            Self::Identity => (None, along(row, 1.0)),
+            Self::Fourier { features, frequencies } => {
+                let sine = row < *features;
+                let turn = if sine { std::f64::consts::TAU } else { -std::f64::consts::TAU };
+                let frequencies = &frequencies[row % features * inputs..][..inputs];
+                let slope = |k| frequencies.get(k).map_or(0.0, |&f| turn * f64::from(f));
+                (Some(if sine { row + features } else { row - features }), std::array::from_fn(slope))
+            }
+            Self::Octaves { input, .. } => {
+                let plain = if *input { inputs } else { 0 };
+                if row < plain {
+                    return (None, along(row, 1.0));
+                }
+                let (octave, wave) = ((row - plain) / (2 * inputs), (row - plain) % (2 * inputs));
+                let turn = std::f64::consts::PI * (octave as f64).exp2();
+                let sine = wave < inputs;
+                let partner = if sine { row + inputs } else { row - inputs };
+                (Some(partner), along(wave % inputs, if sine { turn } else { -turn }))
             }
         }
     }

@@ -1,22 +1,26 @@
 //! What a model is, with no thought of the machine that runs it: an INR, the hypernetwork that writes
 //! its weights, the table of named latents, and the conventions under which it was trained.
 
+mod activation;
 mod builtin;
 mod coordinates;
 mod crossed;
 mod dense;
 pub mod file;
+mod functions;
 pub mod heads;
 mod hypernetwork;
 pub mod import;
 mod init;
 mod inr;
+mod jet;
 mod latents;
 mod morph;
 mod objective;
 mod principal;
 mod trunk;
 
+pub use activation::Activation;
 pub use builtin::builtin;
 pub use coordinates::{Align, Coordinates, Domain, Grid, Interval, Order, Region, Span};
 pub use dense::Dense;
@@ -24,7 +28,8 @@ pub use heads::{Head, Source};
 pub use hypernetwork::{Features, Hypernetwork};
 pub(crate) use init::normal;
 pub use init::{Family, HeadChoice, Init, WeightChoice};
-pub use inr::{Activation, Encoding, HiddenLayer, Inr, LayerShape};
+pub use inr::{Encoding, HiddenLayer, Inr, LayerShape};
+pub use jet::Jet;
 pub use latents::{LatentTable, Path};
 pub use morph::{Easing, Morph};
 pub use objective::{Batch, Importance, Loss, Losses, Objective, Penalties, Supervised};

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use super::Jet;
 use crate::math::{Real, zip};
 
 /// Latents, and the points at which each one's INR is to learn.
@@ -21,7 +22,13 @@ pub struct Batch<'a, T> {
 /// What is to be minimised: a sum over blocks of points, over thetas and over latents. Normalisation (a mean instead of
 /// a sum, say) is the implementation's.
 pub trait Objective<T>: Sync {
-    /// The loss of some of a latent's points, given `[points][outputs]`. Writes its gradient with respect to them.
+    /// The columns it wants of the outputs.
+    fn jet(&self) -> Jet {
+        Jet::Value
+    }
+
+    /// The loss of some of a latent's points, given `[points][columns][outputs]`, where columns are what
+    /// [`Objective::jet`] asks for. Writes its gradient with respect to them.
     fn outputs(&self, latent: usize, points: Range<usize>, outputs: &[T], gradient: &mut [T]) -> f64;
 
     /// A penalty on a latent's generated weights. Adds its gradient.
@@ -106,8 +113,7 @@ impl Loss {
                 };
             }),
             Self::BceLogits => {
-                gradient.copy_from_slice(outputs);
-                T::sigmoid(gradient);
+                zip(gradient, outputs, |_, y| y.sigmoid());
                 gradient.iter_mut().zip(targets).for_each(|(g, &t)| *g = factor * (*g - T::from_f32(t)));
             }
         }

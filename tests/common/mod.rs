@@ -41,6 +41,11 @@ pub(crate) fn max_error(a: &[f32], b: &[f64]) -> f64 {
         .fold(0.0, f64::max)
 }
 
+/// Errors, as a test prints them.
+pub(crate) fn list<const N: usize>(errors: [f64; N]) -> String {
+    errors.map(|error| format!("{error:.1e}")).join(", ")
+}
+
 /// The f64 twin's values for latents `z`: `[latents][points][outputs]`.
 pub(crate) fn oracle(model: &Model, z: &[f32], domain: &Domain<'_>) -> Vec<f64> {
     let network = Network::oracle(model);

@@ -28,7 +28,7 @@ pub(super) use kernels::{general_kernels, kernels};
 use super::arena::index;
 use super::{Buffer, Context, Field};
 use crate::Result;
-use crate::model::{Batch, Encoding, Hypernetwork, Losses, Model, Supervised};
+use crate::model::{Batch, Encoding, Hypernetwork, Jet, Losses, Model, Supervised};
 
 /// Workgroups of the kernels that walk over whole buffers.
 const WALKERS: u32 = 256;
@@ -126,6 +126,19 @@ impl Learner {
         })
     }
 
+    /// Whether GPUs learn from objectives that ask for these columns: [`Learner::backward`] refuses others.
+    ///
+    /// # Errors
+    /// Where they are derivatives, through which only the CPU backend takes gradients back.
+    pub fn accepts(jet: Jet) -> Result<()> {
+        if jet == Jet::Value {
+            return Ok(());
+        }
+        Err(crate::Error::invalid(
+            "losses of derivatives (eikonal, normals, Laplacians) are learned by the CPU backend alone: use --device cpu",
+        ))
+    }
+
     /// Forward, then backward: the value of `objective` on a batch. Gradients of the parameters stay on the device (unless
     /// `frozen`: then there are none); the latents' are added to `dz` (`[count][latent_dim]`). Penalties on latents are
     /// the caller's.
@@ -142,6 +155,7 @@ impl Learner {
         frozen: bool,
         dz: &mut [f32],
     ) -> Result<Losses> {
+        Self::accepts(crate::model::Objective::<f32>::jet(objective))?;
         let Batch { count, latents: z, coordinates } = batch;
         let (inr, dim) = (&self.field.model.inr, self.field.model.latent_dim());
         let points = coordinates.len() / (count * inr.inputs).max(1);
@@ -268,4 +282,17 @@ impl Learner {
 #[derive(Clone, Copy, Debug, Serialize)]
 struct AdamSpec {
     means: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_of_derivatives_are_refused_with_a_way_out() {
+        assert!(Learner::accepts(Jet::Value).is_ok());
+        for jet in [Jet::Gradient, Jet::Laplacian] {
+            assert!(Learner::accepts(jet).unwrap_err().to_string().contains("--device cpu"));
+        }
+    }
 }

@@ -120,7 +120,7 @@ impl Cut {
         let most = (TAPE_BYTES / tape_bytes).min(CHUNK_MACS / inr.macs_per_point());
         let block = shape.latents.min(THETA_BYTES / theta_bytes).min(most / shape.points.min(GOOD_CHUNK));
         let block = block.clamp(1, MOST_LATENTS);
-        let extent = Extent { width: inr.max_width(), dear: false, latents: block, points: shape.points };
+        let extent = Extent { width: inr.max_width(), dear: false, latents: block, points: shape.points, columns: 1 };
         let tile = Tile::choose(extent);
         let tiles = (most / block / tile.points_per_group).max(1);
         Self { block, chunk: shape.points.min(tiles * tile.points_per_group), tile }

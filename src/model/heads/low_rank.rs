@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Adjoint, Generated};
-use crate::math::{Matrix, MatrixMut, Real, dot, product, zip};
+use crate::math::{Matrix, MatrixMut, Real, dot, map, product, zip};
 use crate::model::dense::{Dense, check_tensor};
 use crate::model::hypernetwork::Features;
 use crate::{Error, Result};
@@ -50,8 +50,8 @@ impl Multiplier {
     fn apply<T: Real>(self, m: &mut [T]) {
         match self {
             Self::Demodulated => {}
-            Self::Tanh => T::tanh(m),
-            Self::Sigmoid => T::sigmoid(m),
+            Self::Tanh => map(m, T::tanh),
+            Self::Sigmoid => map(m, T::sigmoid),
         }
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Generated, Slots};
 use crate::Result;
-use crate::math::{Real, dot, sum};
+use crate::math::{Lanes, Real, dot, sum};
 use crate::model::dense::Dense;
 use crate::model::inr::LayerShape;
 use crate::{Error, model::Activation};
@@ -88,14 +88,17 @@ impl<T: Real> Modulation<T> {
     }
 }
 
-/// Gains and shifts at work on a layer's rows, `[outputs][points]`, with one latent's theta.
+/// Gains and shifts at work on a layer's rows, `[outputs][columns][points]`, with one latent's theta. A gain multiplies
+/// every column of a jet; a shift has no derivatives.
 impl Slots {
     /// `g u + scale s`, row by row.
-    pub(crate) fn modulate<T: Real>(&self, theta: &[T], scale: T, points: usize, rows: &mut [T]) {
-        for (r, row) in rows.chunks_exact_mut(points).enumerate() {
+    pub(crate) fn modulate<T: Real>(&self, theta: &[T], scale: T, lanes: Lanes, rows: &mut [T]) {
+        for (r, row) in rows.chunks_exact_mut(lanes.row()).enumerate() {
             let gain = self.gain.map_or(T::ONE, |at| theta[at + r]);
             let shift = self.shift.map_or(T::ZERO, |at| theta[at + r]) * scale;
-            row.iter_mut().for_each(|u| *u = *u * gain + shift);
+            let (values, derivatives) = row.split_at_mut(lanes.points);
+            values.iter_mut().for_each(|u| *u = *u * gain + shift);
+            derivatives.iter_mut().for_each(|u| *u = *u * gain);
         }
     }
 
@@ -105,14 +108,14 @@ impl Slots {
         &self,
         theta: &[T],
         scale: T,
-        points: usize,
+        lanes: Lanes,
         u: &[T],
         delta: &mut [T],
         dtheta: &mut [T],
     ) {
-        for (r, (delta, u)) in delta.chunks_exact_mut(points).zip(u.chunks_exact(points)).enumerate() {
+        for (r, (delta, u)) in delta.chunks_exact_mut(lanes.row()).zip(u.chunks_exact(lanes.row())).enumerate() {
             if let Some(at) = self.shift {
-                dtheta[at + r] += scale * sum(delta);
+                dtheta[at + r] += scale * sum(&delta[..lanes.points]);
             }
             if let Some(at) = self.gain {
                 dtheta[at + r] += dot(delta, u);
