@@ -3,6 +3,7 @@
 mod animation;
 mod compare;
 mod picture;
+pub mod shape;
 mod srgb;
 mod write;
 
