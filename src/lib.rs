@@ -11,6 +11,7 @@ pub mod measure;
 pub mod model;
 pub mod output;
 pub mod signal;
+pub mod surface;
 pub mod train;
 pub mod viewer;
 
