@@ -106,9 +106,9 @@ pub struct Settings {
     /// Newton steps by which vertices are put onto the surface; 0 leaves them where a line between two corners crosses
     /// the level.
     pub newton: u32,
-    /// Bytes that values and mesh may take. What they need grows with the surface, not with the cube: 2 KiB for each
-    /// 8 x 8 x 8 corners near it, 12 bytes a vertex and 12 a triangle; besides, half a byte and 24 bytes for a cell of
-    /// a layer.
+    /// Bytes that values and mesh may take. They grow with the surface, not with the cube: 2 KiB for each 8 x 8 x 8
+    /// corners near it, 12 bytes a vertex and 12 a triangle; besides, with n cells along an axis, n^3 / 24 + 24 n^2 for
+    /// lists (67 MiB where n is 1024).
     pub memory: u64,
 }
 

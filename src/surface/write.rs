@@ -138,7 +138,7 @@ impl<'a> Placed<'a> {
         let count = u32::try_from(self.surface.mesh.triangles.len()).map_err(std::io::Error::other)?;
         // A header that begins with "solid" would be taken for the textual format.
         let mut header = [b' '; 80];
-        header[..19].copy_from_slice(b"binary STL, z is up");
+        header[..10].copy_from_slice(b"binary STL");
         file.write_all(&header)?;
         file.write_all(&count.to_le_bytes())?;
         let vertices: Vec<Vec3> = self.vertices().collect();

@@ -1,0 +1,8 @@
+//! Surfaces of fields whose shape is known, and of fields that are nothing but noise.
+
+mod checks;
+mod fields;
+mod files;
+mod noise;
+mod search;
+mod shapes;
