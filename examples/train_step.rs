@@ -22,14 +22,8 @@ fn main() -> anyhow::Result<()> {
     // Coordinates and values in [-1, 1] without order: what they are does not change the time.
     let values = |n: usize| (0..n).map(|i| (i as f32 * 0.618_034 + 0.3).fract() * 2.0 - 1.0).collect::<Vec<f32>>();
     let (coordinates, targets) = (values(LATENTS * POINTS * 2), values(LATENTS * POINTS * 3));
-    let objective = Supervised {
-        loss: Loss::Mse,
-        targets: &targets,
-        latents: LATENTS,
-        outputs: 3,
-        penalties: Penalties { latents: 1e-4, theta: 0.0 },
-        importance: None,
-    };
+    let penalties = Penalties { latents: 1e-4, theta: 0.0 };
+    let objective = Goal::Supervised(Supervised { penalties, ..Supervised::new(&targets, LATENTS, 3) });
     let mut adam = Adam::new(AdamConfig::default());
     let (mut times, mut losses) = (Vec::new(), Vec::new());
     for _ in 0..STEPS {

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod cpu;
 pub mod engine;
 pub mod error;
+pub mod fidelity;
 pub mod gpu;
 pub mod math;
 pub mod measure;

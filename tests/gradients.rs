@@ -361,11 +361,9 @@ fn gpu_error(engine: &Engine, model: &Arc<Model>, count: usize, points: usize, r
     let measured = [(); 2].map(|()| weights.iter().map(|_| AtomicU32::default()).collect::<Vec<_>>());
     let objective = Supervised {
         loss,
-        targets: &targets,
-        latents: count,
-        outputs: model.inr.outputs,
         penalties: Penalties { latents: 0.0, theta: [0.0, 0.3][rng.random_range(0..2)] },
         importance: rng.random::<bool>().then_some(Importance { weights: &weights, errors: &measured[0] }),
+        ..Supervised::new(&targets, count, model.inr.outputs)
     };
     let network = Network::oracle(model);
     let mut exact = Gradients::new(&network);

@@ -8,8 +8,8 @@ use hypersine::math::Real;
 use hypersine::model::{Coordinates, Inr, Model, ValueRange};
 use hypersine::signal::Picture;
 use hypersine::train::{
-    BatchConfig, Config, EncodeConfig, FamilyConfig, InnerLoop, NetworkConfig, Observed, Search, Signals, Trainer,
-    encode,
+    BatchConfig, Config, EncodeConfig, FamilyConfig, InnerLoop, NetworkConfig, Observation, Observed, Search, Signals,
+    Trainer, encode,
 };
 
 const DIM: usize = 6;
@@ -42,7 +42,8 @@ fn a_search_tells_of_every_step() {
     for search in searches() {
         let mut told = vec![0.0; 70 * DIM];
         let (mut next, mut steps_seen, mut losses) = (0, 0, Vec::new());
-        let z = encode(&Engine::cpu(), &model, &signals, &Observed::All, &search, 0, &mut |p| {
+        let known = Observation::of_pictures(&signals, &Observed::All, 0).unwrap();
+        let z = encode(&Engine::cpu(), &model, &known, &search, 0, &mut |p| {
             next = if p.step == 1 { 1 } else { next + 1 };
             assert!(p.step == next && p.step <= p.steps, "step {} of {} after {}", p.step, p.steps, next - 1);
             assert_eq!(p.latents.len(), p.signals.len() * DIM);
@@ -65,7 +66,8 @@ fn a_search_can_be_stopped() {
     let (model, signals) = (family(), slopes(70));
     for search in searches() {
         let (mut told, mut first) = (Vec::new(), Vec::new());
-        let z = encode(&Engine::cpu(), &model, &signals, &Observed::All, &search, 0, &mut |p| {
+        let known = Observation::of_pictures(&signals, &Observed::All, 0).unwrap();
+        let z = encode(&Engine::cpu(), &model, &known, &search, 0, &mut |p| {
             (told, first) = (p.latents.to_vec(), p.signals.to_vec());
             assert!(p.step <= 2, "the search goes on");
             p.step < 2

@@ -58,7 +58,8 @@ fn trained(inner_steps: u64, signals: &Signals) -> Model {
 
 fn find(model: &Model, signals: &Signals, search: &Search) -> Vec<f32> {
     let model = Arc::new(model.clone());
-    encode(&Engine::cpu(), &model, signals, &Observed::All, search, 0, &mut |_| true).unwrap()
+    let known = Observation::of_pictures(signals, &Observed::All, 0).unwrap();
+    encode(&Engine::cpu(), &model, &known, search, 0, &mut |_| true).unwrap()
 }
 
 /// The mean PSNR of what a search finds.
@@ -83,14 +84,13 @@ fn the_inner_loop_is_gradient_descent_on_each_latent() {
     signals.sample(&[0, 1, 2], 50, &mut ChaCha8Rng::seed_from_u64(1), &mut samples).unwrap();
     let inner = InnerLoop { steps: 4, lr: 0.5 };
     let mut learner = Learner::new(&Engine::cpu(), &Arc::new(model.clone()), AdamConfig::default(), None).unwrap();
-    let got = inner.adapt(&mut learner, COUNT, 8, &samples, &mut |_, _, _| true).unwrap();
+    let got = inner.adapt(&mut learner, COUNT, 8, 2, &samples, &mut |_, _, _| true).unwrap();
 
     let oracle = Network::oracle(&model);
     let mut gradients = Gradients::new(&oracle);
     for (i, got) in got.chunks_exact(8).enumerate() {
         let (coordinates, targets) = (&samples.coordinates[i * 100..][..100], &samples.values[i * 150..][..150]);
-        let penalties = Penalties::default();
-        let objective = Supervised { loss: Loss::Mse, targets, latents: 1, outputs: 3, penalties, importance: None };
+        let objective = Supervised::new(targets, 1, 3);
         let mut z = vec![0.0; 8];
         for _ in 0..4 {
             oracle.backward(Batch { count: 1, latents: &z, coordinates }, &objective, &mut gradients);

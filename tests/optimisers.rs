@@ -35,14 +35,8 @@ struct Seen {
 
 impl Seen {
     fn objective(&self, outputs: usize) -> Supervised<'_> {
-        Supervised {
-            loss: Loss::Mse,
-            targets: &self.targets,
-            latents: BATCH,
-            outputs,
-            penalties: Penalties { latents: 1e-4, theta: 0.0 },
-            importance: None,
-        }
+        let penalties = Penalties { latents: 1e-4, theta: 0.0 };
+        Supervised { penalties, ..Supervised::new(&self.targets, BATCH, outputs) }
     }
 
     /// The batch's rows of the table.
@@ -93,7 +87,7 @@ fn learn_single(engine: &Engine, model: &Arc<Model>, fixture: &HashMap<String, V
     for seen in steps(fixture) {
         let z = seen.latents(&table, dim);
         let batch = Batch { count: BATCH, latents: &z, coordinates: &seen.points };
-        learner.backward(batch, &seen.objective(model.inr.outputs), Wanted::All).unwrap();
+        learner.backward(batch, &Goal::Supervised(seen.objective(model.inr.outputs)), Wanted::All).unwrap();
         let mut slopes = vec![0.0; table.len()];
         scatter_rows(learner.latent_gradients(), &seen.rows, dim, &mut slopes);
         learner.step(RATE, 1.0).unwrap();

@@ -1,4 +1,4 @@
-//! `encode`: latents of pictures that the model never saw.
+//! `encode`: latents of signals that the model never saw.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,25 +6,34 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
-use hypersine::engine::Engine;
+use hypersine::engine::{Body, Engine};
+use hypersine::fidelity::fidelity;
 use hypersine::model::file::{self, Precision};
-use hypersine::model::{Domain, LatentTable, Model, ValueRange};
+use hypersine::model::{Domain, Frame, LatentTable, Model, Solid, ValueRange};
 use hypersine::output::write_npy;
+use hypersine::signal::shape::load::family;
+use hypersine::signal::shape::{Closeness, Comparison, Shape, jitter};
 use hypersine::signal::{Picture, pictures, psnr};
-use hypersine::train::{EncodeConfig, InnerLoop, Observed, Search, Signals, encode};
+use hypersine::train::{EncodeConfig, InnerLoop, Observation, Observed, Search, Signals, encode};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
 use super::training::overlaid;
 use super::{Global, open_model};
 
-/// Find the latents of pictures that the model never saw, from all or some of their pixels
+/// Cells along an axis of the surfaces that are compared with the shapes.
+const RESOLUTION: u32 = 128;
+
+/// Find the latents of signals that the model never saw: of pictures from all or some of their pixels, of shapes from
+/// points on their surfaces and the normals there
 ///
 /// `render --latent FILE.npy` then shows what the model makes of them: with --mask or --points, it completes them.
 #[derive(Args)]
 pub(super) struct Encode {
     /// Model file, @emoji or @faces
     model: String,
-    /// Pictures, or folders of pictures
+    /// Pictures or shapes, or folders of them
     #[arg(required = true)]
     signals: Vec<PathBuf>,
     /// Where the latents go: FILE.npy for one picture, FOLDER/ for an .npy each, MODEL.safetensors for a copy of the model
@@ -34,9 +43,12 @@ pub(super) struct Encode {
     /// Only the white pixels of this picture are observed, of every signal
     #[arg(long, value_name = "FILE", conflicts_with = "points")]
     mask: Option<PathBuf>,
-    /// Only so many random pixels are observed
-    #[arg(long, value_name = "N")]
+    /// Only so many random pixels are observed; of shapes, so many points on the surface [default: 10000]
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1 << 22))]
     points: Option<usize>,
+    /// Of shapes: standard deviation by which the points are off, in the box [-1, 1]^3
+    #[arg(long, value_name = "DISTANCE", default_value_t = 0.0)]
+    noise: f64,
     /// Search by Adam even where the model was meta-learned. Otherwise such a model takes the inner steps that it was
     /// trained for, of which --steps and --lr change the number and the size
     #[arg(long)]
@@ -49,21 +61,17 @@ impl Encode {
     pub(super) fn run(&self, global: &Global, matches: &ArgMatches) -> Result<()> {
         let engine = Engine::open(&global.device)?;
         let model = open_model(&self.model)?;
+        if model.solid.is_some() {
+            return self.solids(&engine, &model, global, matches);
+        }
         let mut files = Vec::new();
         for path in &self.signals {
             files.extend(pictures(path)?);
         }
         let signals = Signals::from_files(&files, model.inr.outputs, model.values, model.coordinates)?;
         let to = Destination::of(&self.output, files.len())?;
-        let bar = global.progress(files.len() as u64, "{bar:40} {pos}/{len} {eta}");
-        let (observed, search) = (self.observed()?, self.search(&model, matches)?);
-        let z = encode(&engine, &model, &signals, &observed, &search, global.seed, &mut |progress| {
-            if progress.step == progress.steps {
-                bar.inc(progress.signals.len() as u64);
-            }
-            true
-        })?;
-        bar.finish_and_clear();
+        let known = Observation::of_pictures(&signals, &self.observed()?, global.seed)?;
+        let z = self.found(&engine, &model, &known, global, matches)?;
         to.write(&self.output, &model, signals.names(), &z)?;
 
         let field = engine.load(&model)?;
@@ -89,6 +97,94 @@ impl Encode {
             text + &format!("{:<32} {mean_psnr:>9.3} {mean_mse:>10.5}", format!("mean of {}", figures.len()))
         });
         Ok(())
+    }
+
+    /// Latents of solids from points on their surfaces, and how close they come to the shapes of which these are points.
+    fn solids(&self, engine: &Engine, model: &Arc<Model>, global: &Global, matches: &ArgMatches) -> Result<()> {
+        if self.mask.is_some() {
+            bail!("--mask is of pictures; of shapes --points are observed");
+        }
+        let mut shapes = Vec::new();
+        for path in &self.signals {
+            for (name, geometry) in family(path)? {
+                let frame = geometry.frame(Frame::REACH).with_context(|| name.clone())?;
+                shapes.push((name, frame, Shape::new(geometry.in_frame(&frame))));
+            }
+        }
+        let to = Destination::of(&self.output, shapes.len())?;
+        let (side, points) =
+            (model.solid.as_ref().map(|s| s.values).unwrap_or_default(), self.points.unwrap_or(10_000));
+        let known: Vec<Observation> = (shapes.iter().enumerate())
+            .map(|(i, (name, _, shape))| {
+                let mut rng = ChaCha8Rng::seed_from_u64(global.seed.wrapping_add(i as u64));
+                let mut cloud = shape.surface(points, &mut rng).with_context(|| name.clone())?;
+                jitter(&mut cloud.points, self.noise, &mut rng);
+                Ok(Observation::of_surface(side, &cloud))
+            })
+            .collect::<Result<_>>()?;
+        let z = self.found(engine, model, &known, global, matches)?;
+        let names: Vec<String> = shapes.iter().map(|(name, ..)| name.clone()).collect();
+        // Where the shapes lie is known of each.
+        let frames = shapes.iter().map(|(_, frame, _)| *frame).collect();
+        let placed = Model { solid: Some(Solid { values: side, frames }), ..(**model).clone() };
+        to.write(&self.output, &placed, &names, &z)?;
+
+        let how = Comparison { seed: global.seed, ..Comparison::default() };
+        let mut figures = Vec::new();
+        for ((name, _, shape), z) in shapes.iter().zip(z.chunks_exact(model.latent_dim())) {
+            let inside_is_known = shape.has_inside();
+            let close =
+                fidelity(&mut Body::new(engine, model, z)?, shape, RESOLUTION, &how).with_context(|| name.clone())?;
+            figures.push((name, close.closeness, inside_is_known));
+        }
+        let count = figures.len() as f64;
+        let mean = |f: fn(&Closeness) -> f64| figures.iter().map(|(_, c, _)| f(c)).sum::<f64>() / count;
+        let (iou, chamfer) = (mean(|c| c.iou.unwrap_or(0.0)), mean(|c| c.chamfer_l1));
+        let normals = mean(|c| c.normal_consistency);
+        let iou = figures.iter().all(|f| f.2).then_some(iou);
+        let rows: Vec<_> = figures
+            .iter()
+            .map(|(name, c, _)| json!({"name": name, "iou": c.iou, "chamfer_l1": c.chamfer_l1, "normal_consistency": c.normal_consistency}))
+            .collect();
+        let json = json!({
+            "output": self.output, "points": points, "signals": rows,
+            "mean": {"iou": iou, "chamfer_l1": chamfer, "normal_consistency": normals},
+        });
+        global.report(&json, || {
+            let shown = |iou: Option<f64>| iou.map_or_else(|| "-".into(), |v| format!("{v:.4}"));
+            let mut text = format!("{:<32} {:>7} {:>11} {:>8}\n", "signal", "IoU", "Chamfer-L1", "normals");
+            for (name, c, _) in &figures {
+                text +=
+                    &format!("{name:<32} {:>7} {:>11.6} {:>8.4}\n", shown(c.iou), c.chamfer_l1, c.normal_consistency);
+            }
+            text + &format!(
+                "{:<32} {:>7} {chamfer:>11.6} {normals:>8.4}",
+                format!("mean of {}", figures.len()),
+                shown(iou)
+            )
+        });
+        Ok(())
+    }
+
+    /// Searches.
+    fn found(
+        &self,
+        engine: &Engine,
+        model: &Arc<Model>,
+        known: &[Observation],
+        global: &Global,
+        matches: &ArgMatches,
+    ) -> Result<Vec<f32>> {
+        let bar = global.progress(known.len() as u64, "{bar:40} {pos}/{len} {eta}");
+        let search = self.search(model, matches)?;
+        let z = encode(engine, model, known, &search, global.seed, &mut |progress| {
+            if progress.step == progress.steps {
+                bar.inc(progress.signals.len() as u64);
+            }
+            true
+        })?;
+        bar.finish_and_clear();
+        Ok(z)
     }
 
     /// The model's own search, or Adam's; flags win over the model's settings.
@@ -130,7 +226,7 @@ impl Destination {
         }
     }
 
-    fn write(&self, path: &Path, model: &Arc<Model>, names: &[String], z: &[f32]) -> Result<()> {
+    fn write(&self, path: &Path, model: &Model, names: &[String], z: &[f32]) -> Result<()> {
         match self {
             Self::Npy => Ok(write_npy(path, z)?),
             Self::Folder => {
@@ -140,7 +236,7 @@ impl Destination {
             }
             Self::Model => {
                 let latents = LatentTable::new(names.to_vec(), z.to_vec())?;
-                Ok(file::save(&Model { latents, ..(**model).clone() }, path, Precision::F32)?)
+                Ok(file::save(&Model { latents, ..model.clone() }, path, Precision::F32)?)
             }
         }
     }

@@ -8,6 +8,7 @@ mod fit;
 mod import;
 mod info;
 mod latent;
+mod mesh;
 mod render;
 mod train;
 mod training;
@@ -63,6 +64,7 @@ struct Global {
 enum Command {
     View(view::View),
     Render(render::Render),
+    Mesh(mesh::Mesh),
     Fit(fit::Fit),
     Train(train::Train),
     Encode(encode::Encode),
@@ -140,6 +142,7 @@ pub(crate) fn main() -> ExitCode {
         None => view::View::default().run(global),
         Some(Command::View(c)) => c.run(global),
         Some(Command::Render(c)) => c.run(global),
+        Some(Command::Mesh(c)) => c.run(global),
         Some(Command::Fit(c)) => c.run(global, given),
         Some(Command::Train(c)) => c.run(global, given),
         Some(Command::Encode(c)) => c.run(global, given),

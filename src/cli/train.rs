@@ -1,4 +1,4 @@
-//! `train`: a family of pictures, a hypernetwork and a latent for each.
+//! `train`: a family of pictures or shapes, a hypernetwork and a latent for each.
 
 use std::path::PathBuf;
 
@@ -10,12 +10,14 @@ use hypersine::train::{Config, FamilyConfig, Signals};
 use super::Global;
 use super::training::{Records, Settings, defaults, overlaid};
 
-/// Train a hypernetwork and latents on a folder of pictures, as an auto-decoder or (--inner-steps) by meta-learning
+/// Train a hypernetwork and latents on a folder of pictures or shapes, as an auto-decoder or (--inner-steps) by meta-learning
 ///
-/// Latents are named by the pictures' files. Transparency is laid on white. Ctrl-C saves a checkpoint; --resume goes on.
+/// Latents are named by the files. Transparency is laid on white. Ctrl-C saves a checkpoint; --resume goes on.
+///
+/// Shapes become signed distances with --loss l1 --clamp 0.1 unless said otherwise, or logits with --loss occupancy.
 #[derive(Args)]
 pub(super) struct Train {
-    /// A folder of pictures
+    /// A folder of pictures or of shapes, or an .npz of bodies, or a .json of molecules
     folder: PathBuf,
     /// Channels of the pictures: 1 grey, 3 RGB, 4 RGB and alpha
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=4))]
@@ -35,11 +37,16 @@ impl Train {
     }
 
     pub(super) fn run(&self, global: &Global, matches: &ArgMatches) -> Result<()> {
-        let base = self.records.settings(Config::train())?;
+        let solids = Signals::are_solids(&self.folder);
+        let base = self.records.settings(if solids { Config::train_solids() } else { Config::train() })?;
         let family = overlaid(&base.family.clone().unwrap_or_default(), &self.family, matches)?;
         let config = self.settings.overlay(&base, Some(family), matches)?;
-        let channels = Some(usize::from(self.channels));
-        let signals = Signals::load(&self.folder, channels, ValueRange::default(), config.network.coordinates())?;
+        let signals = if solids {
+            Signals::load_solids(&self.folder)?
+        } else {
+            let channels = Some(usize::from(self.channels));
+            Signals::load(&self.folder, channels, ValueRange::default(), config.network.coordinates())?
+        };
         let trainer = self.records.trainer(config, signals, global, (&self.settings, matches))?;
         self.records.run(trainer, global)
     }

@@ -356,7 +356,9 @@ impl<'a> Run<'a> {
     fn preview(&self, model: Model, path: &Path) -> Result<()> {
         let model = Arc::new(model);
         let field = self.trainer.engine().load(&model)?;
-        let first = &self.trainer.signals().pictures()[0];
+        let Some(first) = self.trainer.signals().pictures().first() else {
+            bail!("--preview is of pictures; `render --camera` shows a shape, from a checkpoint, too");
+        };
         let cells = model.latents.len().clamp(1, PREVIEW);
         let grid = model.coordinates.grid(first.width, first.height, None)?;
         let mosaic = Mosaic::new(grid, cells, None, 1)?;

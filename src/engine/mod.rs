@@ -14,11 +14,13 @@
 //! # Ok(()) }
 //! ```
 
+mod body;
 mod cost;
 mod device;
 mod field;
 mod mosaic;
 
+pub use body::Body;
 pub use cost::CostModel;
 pub use device::{DeviceChoice, Engine, Strategy};
 pub use field::{Block, Field, Report};

@@ -246,6 +246,14 @@ impl Grid {
         part
     }
 
+    /// Which axis of the picture each of the INR's inputs is along: 0 for x, 1 for y.
+    pub fn axes(&self) -> [usize; 2] {
+        match self.order {
+            Order::Xy => [0, 1],
+            Order::Yx => [1, 0],
+        }
+    }
+
     /// The coordinates of pixel `(i, j)`, in the order in which they enter the INR.
     pub fn point(&self, i: u32, j: u32) -> [f64; 2] {
         let x = self.origin[0] + f64::from(i) * self.step[0];

@@ -63,6 +63,7 @@ impl Model {
             coordinates: self.coordinates,
             values: self.values,
             provenance: self.provenance.clone(),
+            solid: self.solid.clone(),
             training: None,
         };
         model.validate()?;

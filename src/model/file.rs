@@ -25,14 +25,14 @@ use serde::{Deserialize, Serialize};
 
 use super::heads::{Generated, LowRank, Modulation, Multiplier, Place};
 use super::{
-    Activation, Coordinates, Dense, Encoding, Head, Hypernetwork, Inr, Interval, LatentTable, LayerNorm, Model, Source,
-    Span, Trunk, TrunkLayer, ValueRange,
+    Activation, Coordinates, Dense, Encoding, Head, Hypernetwork, Inr, Interval, LatentTable, LayerNorm, Model, Solid,
+    Source, Span, Trunk, TrunkLayer, ValueRange,
 };
 use crate::{Error, Result};
 
 /// The newest version this program reads and writes. Version 2 knows more conventions of coordinates, version 3 trunks
-/// that start from another's features or take the latent again.
-pub const VERSION: u32 = 3;
+/// that start from another's features or take the latent again, version 4 solids.
+pub const VERSION: u32 = 4;
 const KEY: &str = "hypersine";
 /// Where a checkpoint says how its run goes on.
 const RUN_KEY: &str = "hypersine.run";
@@ -56,6 +56,8 @@ struct Document {
     latents: Vec<String>,
     coordinates: Coordinates,
     values: ValueRange,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    solid: Option<Solid>,
     #[serde(default)]
     provenance: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -284,6 +286,7 @@ fn build(mut document: Document, tensors: &SafeTensors<'_>) -> Result<Model> {
         latents,
         coordinates: document.coordinates,
         values: document.values,
+        solid: document.solid,
         provenance: document.provenance,
         training: document.training,
     };
@@ -406,6 +409,7 @@ fn encode_file(model: &Model, precision: Precision, run: Option<&RunState>) -> R
         latents: model.latents.names().to_vec(),
         coordinates: model.coordinates,
         values: model.values,
+        solid: model.solid.clone(),
         provenance: model.provenance.clone(),
         training: model.training.clone(),
     };
@@ -434,7 +438,9 @@ fn encode_file(model: &Model, precision: Precision, run: Option<&RunState>) -> R
 /// The oldest version that has all that the model needs, so that older programs read what they can.
 fn version_of(model: &Model) -> u32 {
     let Coordinates { span, interval, .. } = model.coordinates;
-    if model.hypernetwork.trunks.iter().any(|t| t.from.is_some() || t.layers.iter().any(|l| l.skip)) {
+    if model.solid.is_some() {
+        4
+    } else if model.hypernetwork.trunks.iter().any(|t| t.from.is_some() || t.layers.iter().any(|l| l.skip)) {
         3
     } else if span == Span::Height || interval != Interval::Symmetric {
         2

@@ -68,6 +68,7 @@ impl Model {
             coordinates: Coordinates::default(),
             values: ValueRange::default(),
             provenance: format!("random SIREN, seed {seed}"),
+            solid: None,
             training: None,
         }
     }

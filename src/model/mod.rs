@@ -7,6 +7,7 @@ mod coordinates;
 mod crossed;
 mod dense;
 pub mod file;
+mod frame;
 mod functions;
 pub mod heads;
 mod hypernetwork;
@@ -18,12 +19,14 @@ mod latents;
 mod morph;
 mod objective;
 mod principal;
+mod solid;
 mod trunk;
 
 pub use activation::Activation;
 pub use builtin::builtin;
 pub use coordinates::{Align, Coordinates, Domain, Grid, Interval, Order, Region, Span};
 pub use dense::Dense;
+pub use frame::Frame;
 pub use heads::{Head, Source};
 pub use hypernetwork::{Features, Hypernetwork};
 pub(crate) use init::normal;
@@ -32,8 +35,11 @@ pub use inr::{Encoding, HiddenLayer, Inr, LayerShape};
 pub use jet::Jet;
 pub use latents::{LatentTable, Path};
 pub use morph::{Easing, Morph};
-pub use objective::{Batch, Importance, Loss, Losses, Objective, Penalties, Supervised};
+pub use objective::{
+    Batch, Goal, Importance, Loss, Losses, Objective, Oriented, OrientedWeights, Penalties, Supervised,
+};
 pub use principal::Principal;
+pub use solid::{Side, Solid};
 pub use trunk::{LayerNorm, NORM_EPSILON, Trunk, TrunkLayer};
 
 use std::sync::Arc;
@@ -55,6 +61,8 @@ pub struct Model {
     pub coordinates: Coordinates,
     /// What the outputs mean.
     pub values: ValueRange,
+    /// The model is one of solids, not of pictures.
+    pub solid: Option<Solid>,
     /// Where the weights come from, in words; may be empty.
     pub provenance: String,
     /// The settings of the run that trained it here, as [`train::Config`](crate::train::Config) has them.
@@ -119,6 +127,9 @@ impl Model {
         self.inr.validate()?;
         self.hypernetwork.validate(&self.inr)?;
         self.latents.validate(self.latent_dim())?;
+        if let Some(solid) = &self.solid {
+            solid.validate(&self.inr, self.latents.len())?;
+        }
         let ValueRange { low, high } = self.values;
         if !(low.is_finite() && high.is_finite() && low < high) {
             return Err(Error::invalid(format!("the value range [{low}, {high}] is not an interval")));

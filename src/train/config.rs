@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{AdamConfig, Curve, Decay, InnerLoop, Schedule};
 use crate::model::heads::{Multiplier, Place};
 use crate::model::{
-    Activation, Align, Coordinates, Encoding, HeadChoice, HiddenLayer, Init, Inr, Loss, Order, Penalties, Span,
+    Activation, Align, Coordinates, Encoding, HeadChoice, HiddenLayer, Init, Inr, Loss, Order, Penalties, Side, Span,
     WeightChoice,
 };
 use crate::{Error, Result};
@@ -134,19 +134,19 @@ impl NetworkConfig {
         }
     }
 
-    /// The architecture for pictures of so many channels; `frequencies` draws a Fourier encoding's `B`.
+    /// The architecture for signals of so many coordinates and values; `frequencies` draws a Fourier encoding's `B`.
     ///
     /// # Errors
     /// Where sizes or parameters are out of range.
-    pub fn inr(&self, outputs: usize, frequencies: impl FnOnce(usize) -> Vec<f32>) -> Result<Inr> {
+    pub fn inr(&self, inputs: usize, outputs: usize, frequencies: impl FnOnce(usize) -> Vec<f32>) -> Result<Inr> {
         let encoding = match (self.octaves, self.fourier) {
             (0, 0) => Encoding::Identity,
             (count, 0) => Encoding::Octaves { count, input: true },
-            (_, features) => Encoding::Fourier { features, frequencies: frequencies(features * 2) },
+            (_, features) => Encoding::Fourier { features, frequencies: frequencies(features * inputs) },
         };
         let omega = |l: usize| if l == 0 { self.first_omega.unwrap_or(self.omega) } else { self.omega };
         let layer = |l| HiddenLayer::new(self.width, self.activation(omega(l)));
-        let inr = Inr { inputs: 2, outputs, encoding, hidden: (0..self.layers).map(layer).collect() };
+        let inr = Inr { inputs, outputs, encoding, hidden: (0..self.layers).map(layer).collect() };
         inr.validate()?;
         Ok(inr)
     }
@@ -286,9 +286,19 @@ impl Default for BatchConfig {
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Loss")]
 pub struct LossConfig {
-    /// Loss of a value
+    /// Loss of a value; of shapes the last two as well
     #[arg(long = "loss", id = "kind", value_enum, default_value_t)]
     pub kind: LossKind,
+    /// What of a picture is compared: its values, or its derivatives alone (Poisson reconstruction, of which the mean value
+    /// is not a part)
+    #[arg(long, value_enum, default_value_t)]
+    pub supervise: Supervise,
+    /// Signed distances: further away than this from the surface it only matters on which side a point is (DeepSDF)
+    #[arg(long, value_name = "DISTANCE")]
+    pub clamp: Option<f32>,
+    /// Signed distances: weight of the mean of (|gradient| - 1)^2
+    #[arg(long, value_name = "WEIGHT", default_value_t = 0.0)]
+    pub eikonal: f64,
     /// Weight of the mean of z^2 over the batch's latents
     #[arg(long, value_name = "WEIGHT", default_value_t = 0.0)]
     pub latent_penalty: f64,
@@ -297,29 +307,77 @@ pub struct LossConfig {
     pub theta_penalty: f64,
 }
 
-/// Losses of a picture's values. (A binary cross-entropy wants logits, which an INR of a picture does not give.)
+/// Losses, and with them what a shape's values are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LossKind {
-    /// Squared difference
+    /// Squared difference; of shapes, of signed distances
     #[default]
     Mse,
-    /// Absolute difference
+    /// Absolute difference; of shapes, of signed distances
     L1,
+    /// Binary cross-entropy: values are logits of being inside (Occupancy Networks)
+    Occupancy,
+    /// A signed distance from oriented points of the surface alone (SIREN)
+    Oriented,
+}
+
+/// What of a picture is compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Supervise {
+    /// Its values
+    #[default]
+    Value,
+    /// Its gradients, by Sobel's operator
+    Gradient,
+    /// Its Laplacian
+    Laplacian,
 }
 
 impl LossConfig {
-    /// The loss itself.
-    pub fn loss(&self) -> Loss {
+    /// The loss of one number; None: it is of more than one.
+    pub fn loss(&self) -> Option<Loss> {
         match self.kind {
-            LossKind::Mse => Loss::Mse,
-            LossKind::L1 => Loss::L1,
+            LossKind::Mse => Some(Loss::Mse),
+            LossKind::L1 => Some(Loss::L1),
+            LossKind::Occupancy => Some(Loss::BceLogits),
+            LossKind::Oriented => None,
         }
     }
 
     /// What is added to it.
     pub fn penalties(&self) -> Penalties {
         Penalties { latents: self.latent_penalty, theta: self.theta_penalty }
+    }
+
+    /// What a shape's values are to say.
+    pub fn side(&self) -> Side {
+        if self.kind == LossKind::Occupancy { Side::Occupancy } else { Side::Distance }
+    }
+
+    /// Checks the settings for pictures, or for solids.
+    ///
+    /// # Errors
+    /// One sentence on a setting that the signals have no use for.
+    pub fn validate(&self, solids: bool) -> Result<()> {
+        let positive = |v: f64| v.is_finite() && v > 0.0;
+        if self.clamp.is_some_and(|c| !positive(c.into())) || !(self.eikonal == 0.0 || positive(self.eikonal)) {
+            return Err(Error::invalid("--clamp must be more than 0, --eikonal 0 or more"));
+        }
+        let distances = solids && matches!(self.kind, LossKind::Mse | LossKind::L1);
+        if !distances && (self.clamp.is_some() || self.eikonal > 0.0) {
+            return Err(Error::invalid("--clamp and --eikonal belong to signed distances, with --loss l1 or mse"));
+        }
+        if !solids && matches!(self.kind, LossKind::Occupancy | LossKind::Oriented) {
+            return Err(Error::invalid("--loss occupancy and oriented are losses of shapes; pictures have mse and l1"));
+        }
+        if solids && self.supervise != Supervise::Value {
+            return Err(Error::invalid(
+                "--supervise chooses derivatives of pictures; --loss oriented has those of shapes",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -486,6 +544,26 @@ impl Config {
         }
     }
 
+    /// What `fit` starts from for a shape: signed distances, and slopes of length one.
+    pub fn fit_solid() -> Self {
+        Self {
+            network: NetworkConfig { width: 128, ..NetworkConfig::default() },
+            batch: BatchConfig { latents: 1, points: 4096, ..BatchConfig::default() },
+            loss: LossConfig { kind: LossKind::L1, ..LossConfig::default() },
+            optimiser: OptimiserConfig { lr: 5e-4, schedule: CurveKind::Cosine, ..OptimiserConfig::default() },
+            stop: StopConfig { steps: 3000, ..StopConfig::default() },
+            ..Self::default()
+        }
+    }
+
+    /// What `train` starts from for a family of shapes.
+    pub fn train_solids() -> Self {
+        Self {
+            loss: LossConfig { kind: LossKind::L1, clamp: Some(0.1), latent_penalty: 1e-4, ..LossConfig::default() },
+            ..Self::train()
+        }
+    }
+
     /// Checks what no part can check by itself.
     ///
     /// # Errors
@@ -523,6 +601,11 @@ impl Config {
         }
         if self.batch.sampling == Sampling::Error && self.batch.points == 0 {
             return Err(Error::invalid("--sampling error draws some of the pixels: say how many with --points"));
+        }
+        if self.family.is_some() && self.loss.supervise != Supervise::Value {
+            return Err(Error::invalid(
+                "--supervise: derivatives of pictures are learned one picture at a time, by `fit`",
+            ));
         }
         self.optimiser.validate()
     }

@@ -13,11 +13,14 @@ use super::session::{PIXELS, STEPS, stream};
 use super::signals::{Samples, Signals};
 use super::{Adam, AdamConfig, Curve, InnerLoop, Learner, Parameter, Schedule, Wanted};
 use crate::engine::Engine;
-use crate::model::{Batch, Loss, Model, Penalties, Supervised};
+use crate::model::{Batch, Goal, Inr, Model, Side, Supervised};
+use crate::signal::shape::PointCloud;
 use crate::{Error, Result};
 
 /// Points that a step of Adam looks at, where more were observed.
 const STEP_POINTS: usize = 1024;
+/// How far from a surface its sides are known, in the box: a hundredth of its extent.
+const ASIDE: f32 = 0.02;
 /// Signals that are sought together.
 const BLOCK: usize = 64;
 
@@ -52,7 +55,7 @@ impl Default for EncodeConfig {
     }
 }
 
-/// What is known of every signal.
+/// What of a picture is known.
 #[derive(Clone, Debug)]
 pub enum Observed {
     /// Every pixel.
@@ -61,6 +64,15 @@ pub enum Observed {
     Random(usize),
     /// The pixels of this list, of every signal.
     Pixels(Vec<usize>),
+}
+
+/// What is known of one signal.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observation {
+    /// `[points][inputs]`
+    pub coordinates: Vec<f32>,
+    /// `[points][outputs]`
+    pub values: Vec<f32>,
 }
 
 /// How far a search has come.
@@ -126,7 +138,41 @@ impl Prior {
     }
 }
 
-/// Finds a latent for every signal; returns them row by row.
+impl Observation {
+    /// Of each of some pictures.
+    ///
+    /// # Errors
+    /// Where nothing is known of one, or the pixels of a list are not its.
+    pub fn of_pictures(signals: &Signals, observed: &Observed, seed: u64) -> Result<Vec<Self>> {
+        let one = |i: usize| {
+            let mut samples = Samples::default();
+            let known = known(signals, i, observed, &mut stream(seed, PIXELS, i as u64))?;
+            known.into_iter().for_each(|p| signals.push(i, p, &mut samples));
+            let Samples { coordinates, values, .. } = samples;
+            Ok(Self { coordinates, values })
+        };
+        (0..signals.names().len()).map(one).collect()
+    }
+
+    /// Of a solid of which points on its surface and their normals are known, in its box: values there, and a little way
+    /// inwards and outwards. Only the signs of logits are known: they are asked for 0 and for 3 (95 %).
+    pub fn of_surface(side: Side, cloud: &PointCloud) -> Self {
+        let inwards = [0.0, -ASIDE, ASIDE];
+        let (mut coordinates, mut values) = (Vec::new(), Vec::new());
+        for (p, n) in cloud.points.iter().zip(&cloud.normals) {
+            for by in inwards {
+                coordinates.extend((*p + *n * by).to_array());
+                values.push(match side {
+                    Side::Distance => by,
+                    Side::Occupancy => -3.0 * by / ASIDE,
+                });
+            }
+        }
+        Self { coordinates, values }
+    }
+}
+
+/// Finds a latent for every observation; returns them row by row.
 ///
 /// `watch` hears of every step and says whether to go on. Where it does not, latents are returned as they are then:
 /// those of signals that the search has not come to are where it would have started.
@@ -136,22 +182,22 @@ impl Prior {
 pub fn encode(
     engine: &Engine,
     model: &Arc<Model>,
-    signals: &Signals,
-    observed: &Observed,
+    known: &[Observation],
     search: &Search,
     seed: u64,
     watch: &mut dyn FnMut(&Progress<'_>) -> bool,
 ) -> Result<Vec<f32>> {
     if model.latent_dim() == 0 {
-        return Err(Error::invalid("a single INR has no latents; `hypersine fit` learns a picture"));
+        return Err(Error::invalid("a single INR has no latents; `hypersine fit` learns one signal"));
     }
-    if model.inr.inputs != 2 || model.inr.outputs != signals.channels() {
-        return Err(Error::invalid(format!(
-            "the model maps {} coordinates to {} values; pictures of {} channels do not fit",
-            model.inr.inputs,
-            model.inr.outputs,
-            signals.channels()
-        )));
+    let Inr { inputs, outputs, .. } = model.inr;
+    for one in known {
+        let (points, numbers) = (one.coordinates.len() / inputs, one.values.len());
+        if one.coordinates.len() % inputs != 0 || points * outputs != numbers || points == 0 {
+            return Err(Error::invalid(format!(
+                "the model maps {inputs} coordinates to {outputs} values; what is known of the signals has other sizes"
+            )));
+        }
     }
     let (steps, lr, prior) = match search {
         Search::Adam(config) => (config.steps, config.lr, config.prior),
@@ -160,9 +206,6 @@ pub fn encode(
     if !(lr.is_finite() && lr > 0.0 && prior.is_finite() && prior >= 0.0) {
         return Err(Error::invalid("--lr must be more than 0, --prior 0 or more"));
     }
-    let known: Vec<Vec<usize>> = (0..signals.names().len())
-        .map(|i| known(signals, i, observed, &mut stream(seed, PIXELS, i as u64)))
-        .collect::<Result<_>>()?;
     let mut learner = Learner::new(engine, model, AdamConfig::default(), None)?;
     let prior = Prior::new(model);
     let dim = model.latent_dim();
@@ -170,16 +213,16 @@ pub fn encode(
     let mut all = start.repeat(known.len());
     // Signals of which as much is known go together, some at a time.
     let mut alike: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    known.iter().enumerate().for_each(|(i, k)| alike.entry(k.len()).or_default().push(i));
+    known.iter().enumerate().for_each(|(i, k)| alike.entry(k.values.len()).or_default().push(i));
     let mut going = true;
     for members in alike.values().flat_map(|together| together.chunks(BLOCK)) {
-        let block = Block { signals, members, known: &known };
+        let block = Block { members, known, inputs, outputs };
         let mut watch = |step, latents: &[f32], loss| {
             going = watch(&Progress { signals: members, step, steps, latents, loss });
             going
         };
         let z = match search {
-            Search::Inner(inner) => inner.adapt(&mut learner, members.len(), dim, &block.all(), &mut watch)?,
+            Search::Inner(inner) => inner.adapt(&mut learner, members.len(), dim, inputs, &block.all(), &mut watch)?,
             Search::Adam(config) => {
                 let rngs = members.iter().map(|&i| stream(seed, STEPS, i as u64)).collect();
                 adam(&mut learner, &prior, &block, config, rngs, &mut watch)?
@@ -195,34 +238,44 @@ pub fn encode(
     Ok(all)
 }
 
-/// Signals that are sought together, and what is known of each of all.
+/// Signals that are sought together.
 struct Block<'a> {
-    signals: &'a Signals,
-    /// Which signals; as much is known of each.
+    /// Which; as much is known of each.
     members: &'a [usize],
-    known: &'a [Vec<usize>],
+    /// What is known of all signals.
+    known: &'a [Observation],
+    inputs: usize,
+    outputs: usize,
 }
 
 impl Block<'_> {
+    /// Points that are known of each.
+    fn points(&self) -> usize {
+        self.known[self.members[0]].values.len() / self.outputs
+    }
+
     /// All that is known of the members.
     fn all(&self) -> Samples {
         let mut samples = Samples::default();
-        self.members.iter().for_each(|&i| self.signals.pixels(i, &self.known[i], &mut samples));
+        for &i in self.members {
+            samples.coordinates.extend(&self.known[i].coordinates);
+            samples.values.extend(&self.known[i].values);
+        }
         samples
     }
 
-    /// What a step of Adam sees of them: all that is known, or so many random pixels of it.
+    /// What a step of Adam sees of them: all that is known, or so many random points of it.
     fn some(&self, rngs: &mut [ChaCha8Rng], samples: &mut Samples) {
-        samples.coordinates.clear();
-        samples.values.clear();
+        if self.points() <= STEP_POINTS {
+            *samples = self.all();
+            return;
+        }
+        samples.clear();
         for (&i, rng) in self.members.iter().zip(rngs) {
-            let known = &self.known[i];
-            if known.len() <= STEP_POINTS {
-                self.signals.pixels(i, known, samples);
-            } else {
-                let chosen: Vec<usize> =
-                    index::sample(rng, known.len(), STEP_POINTS).into_iter().map(|k| known[k]).collect();
-                self.signals.pixels(i, &chosen, samples);
+            let Observation { coordinates, values } = &self.known[i];
+            for p in index::sample(rng, self.points(), STEP_POINTS) {
+                samples.coordinates.extend(&coordinates[p * self.inputs..][..self.inputs]);
+                samples.values.extend(&values[p * self.outputs..][..self.outputs]);
             }
         }
     }
@@ -255,26 +308,19 @@ fn adam(
     mut rngs: Vec<ChaCha8Rng>,
     watch: &mut dyn FnMut(u64, &[f32], f64) -> bool,
 ) -> Result<Vec<f32>> {
-    let (count, channels) = (block.members.len(), block.signals.channels());
+    let count = block.members.len();
     let mut adam = Adam::new(AdamConfig::default());
     let course = Schedule { warm_up: 0, curve: Curve::Cosine { to: 0.1 } };
     let mut e = vec![0.0_f32; count * prior.len()];
     // Per observed value, so that the data term is a mean: the more is known, the less the prior weighs.
     #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
-    let pull = (2.0 * config.prior / (block.known[block.members[0]].len() * channels) as f64) as f32;
+    let pull = (2.0 * config.prior / (block.points() * block.outputs) as f64) as f32;
     let latents = |e: &[f32]| e.chunks_exact(prior.len()).flat_map(|e| prior.latent(e)).collect::<Vec<f32>>();
     let mut z = latents(&e);
     let mut samples = Samples::default();
     for step in 0..config.steps {
         block.some(&mut rngs, &mut samples);
-        let objective = Supervised {
-            loss: Loss::Mse,
-            targets: &samples.values,
-            latents: count,
-            outputs: channels,
-            penalties: Penalties::default(),
-            importance: None,
-        };
+        let objective = Goal::Supervised(Supervised::new(&samples.values, count, block.outputs));
         let batch = Batch { count, latents: &z, coordinates: &samples.coordinates };
         let losses = learner.backward(batch, &objective, Wanted::Latents)?;
         // The objective is a mean over the block; so many times its gradient is that of a signal's own mean.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::signals::Samples;
 use super::{Config, Learner, Wanted};
 use crate::Result;
-use crate::model::{Batch, Importance, Loss, Model, Penalties, Supervised};
+use crate::model::{Batch, Goal, Importance, Model, Supervised};
 
 /// How latents are adapted: as CAVIA adapts a context (Zintgraf et al. 2019) and functa a modulation (Dupont et al. 2022).
 ///
@@ -26,7 +26,7 @@ impl InnerLoop {
         config.family?.inner()
     }
 
-    /// The latents `[count][latent_dim]` of as many signals, of which `samples` are known.
+    /// The latents `[count][latent_dim]` of as many signals of `inputs` coordinates, of which `samples` are known.
     ///
     /// After every step `watch` hears how many were taken, the latents, and the loss before the step; it says whether to go
     /// on.
@@ -41,19 +41,16 @@ impl InnerLoop {
         learner: &mut Learner,
         count: usize,
         dim: usize,
+        inputs: usize,
         samples: &Samples,
         watch: &mut dyn FnMut(u64, &[f32], f64) -> bool,
     ) -> Result<Vec<f32>> {
-        let points = samples.coordinates.len() / 2;
+        let points = samples.coordinates.len() / inputs;
         let importance = Importance { weights: &samples.weights, errors: &[] };
-        let objective = Supervised {
-            loss: Loss::Mse,
-            targets: &samples.values,
-            latents: count,
-            outputs: samples.values.len() / points.max(1),
-            penalties: Penalties::default(),
+        let objective = Goal::Supervised(Supervised {
             importance: (!samples.weights.is_empty()).then_some(importance),
-        };
+            ..Supervised::new(&samples.values, count, samples.values.len() / points.max(1))
+        });
         let mut z = vec![0.0; count * dim];
         // The objective is a mean over all latents; so many times its gradient is that of a latent's own mean.
         #[expect(clippy::cast_possible_truncation, reason = "latents are f32")]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::{Adam, AdamConfig, Ema, Moments, parameters, squares};
 use crate::cpu::{Gradients, Network};
 use crate::engine::Engine;
-use crate::model::{Batch, Hypernetwork, Losses, Model, Objective, Supervised};
-use crate::{Result, gpu};
+use crate::model::{Batch, Goal, Hypernetwork, Jet, Losses, Model, Objective};
+use crate::{Error, Result, gpu};
 
 /// Which gradients a step wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,11 +78,11 @@ impl Learner {
     /// Forward, then backward: the value of `objective` on a batch. Gradients stay until the next call.
     ///
     /// # Errors
-    /// Where the device fails.
+    /// Where the device fails; on a GPU where the objective is one of derivatives, or of clamped values.
     ///
     /// # Panics
     /// Where the sizes do not agree.
-    pub fn backward(&mut self, batch: Batch<'_, f32>, objective: &Supervised<'_>, wanted: Wanted) -> Result<Losses> {
+    pub fn backward(&mut self, batch: Batch<'_, f32>, objective: &Goal<'_>, wanted: Wanted) -> Result<Losses> {
         match &mut self.machine {
             Machine::Cpu(cpu) => {
                 let Cpu { network, gradients, of_latents, .. } = &mut **cpu;
@@ -95,6 +95,10 @@ impl Learner {
                 Ok(losses)
             }
             Machine::Gpu(learner) => {
+                let Goal::Supervised(objective) = objective else { return Err(on_cpu_alone()) };
+                if Objective::<f32>::jet(objective) != Jet::Value || objective.within.is_some() {
+                    return Err(on_cpu_alone());
+                }
                 self.dz.clear();
                 self.dz.resize(batch.latents.len(), 0.0);
                 let mut losses = learner.backward(batch, objective, wanted == Wanted::Latents, &mut self.dz)?;
@@ -231,4 +235,10 @@ impl Learner {
             }
         }
     }
+}
+
+fn on_cpu_alone() -> Error {
+    Error::invalid(
+        "this loss is one of derivatives or clamped distances, which only the CPU backend learns; give --device cpu",
+    )
 }

@@ -9,12 +9,14 @@ mod sampling;
 mod schedule;
 mod session;
 mod signals;
+mod slopes;
+mod solids;
 
 pub use config::{
     ActivationKind, BatchConfig, Config, CurveKind, FamilyConfig, HeadKind, LossConfig, LossKind, NetworkConfig,
-    OptimiserConfig, Sampling, StopConfig,
+    OptimiserConfig, Sampling, StopConfig, Supervise,
 };
-pub use encode::{EncodeConfig, Observed, Progress, Search, encode};
+pub use encode::{EncodeConfig, Observation, Observed, Progress, Search, encode};
 pub use inner::InnerLoop;
 pub use learner::{Learner, LearnerState, Wanted};
 pub use optimiser::{Adam, AdamConfig, Decay, Ema, Moments, Parameter, clip, parameters, scatter_rows, squares};

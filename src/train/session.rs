@@ -11,17 +11,23 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::config::{ActivationKind, Config, FamilyConfig, HeadKind, OptimiserConfig, Sampling, StopConfig};
+use super::config::{
+    ActivationKind, Config, FamilyConfig, HeadKind, LossConfig, LossKind, OptimiserConfig, Sampling, StopConfig,
+    Supervise,
+};
 use super::optimiser::scale;
 use super::sampling::ErrorMap;
 use super::signals::{Samples, Signals};
+use super::solids::{Sight, on_surface};
 use super::{
-    Adam, Ema, InnerLoop, Learner, LearnerState, Moments, Observed, Parameter, Search, Wanted, clip, encode,
-    scatter_rows, squares,
+    Adam, Ema, InnerLoop, Learner, LearnerState, Moments, Observation, Observed, Parameter, Search, Wanted, clip,
+    encode, scatter_rows, squares,
 };
 use crate::engine::Engine;
 use crate::model::file::{self, RunState};
-use crate::model::{Batch, Family, Importance, LatentTable, Loss, Model, Supervised, normal};
+use crate::model::{
+    Batch, Family, Goal, Importance, Jet, LatentTable, Model, Oriented, OrientedWeights, Solid, Supervised, normal,
+};
 use crate::{Error, Result};
 
 /// Steps over which the reported loss is averaged.
@@ -134,13 +140,14 @@ impl Trainer {
     /// Where the settings make no sense, or do not fit the signals.
     pub fn new(config: Config, signals: Signals, seed: u64, engine: &Engine) -> Result<Self> {
         config.validate()?;
-        let channels = signals.channels();
+        let solid = signals.solid();
+        config.loss.validate(solid.is_some())?;
         let count = signals.names().len();
         let frequencies = |n| normal(&mut stream(seed, FREQUENCIES, 0), n, f64::from(config.network.sigma));
-        let inr = config.network.inr(channels, frequencies)?;
+        let inr = config.network.inr(signals.inputs(), signals.channels(), frequencies)?;
         let mut model = match &config.family {
             None if count > 1 => {
-                return Err(Error::invalid(format!("{count} pictures are a family: `hypersine train` learns one")));
+                return Err(Error::invalid(format!("{count} signals are a family: `hypersine train` learns one")));
             }
             None => Model::random_siren(inr, seed),
             Some(f) => {
@@ -169,12 +176,21 @@ impl Trainer {
             }
         };
         model.coordinates = config.network.coordinates();
+        model.solid = solid.map(|solid| Solid { values: config.loss.side(), ..solid });
         model.provenance = "trained by hypersine".into();
         model.training = Some(serde_json::to_value(&config).map_err(|e| Error::invalid(e.to_string()))?);
         Self::with(config, signals, seed, model, engine)
     }
 
-    fn with(config: Config, signals: Signals, seed: u64, model: Model, engine: &Engine) -> Result<Self> {
+    fn with(config: Config, mut signals: Signals, seed: u64, model: Model, engine: &Engine) -> Result<Self> {
+        let sight = if config.loss.loss().is_some() { Sight::Values(config.loss.side()) } else { Sight::Oriented };
+        signals.prepare(config.loss.supervise, sight)?;
+        if model.solid.is_some() && config.batch.sampling == Sampling::Error {
+            return Err(Error::invalid("--sampling error draws pixels; shapes have none"));
+        }
+        if model.solid.is_some() && config.family.as_ref().is_some_and(|f| f.inner_steps > 0) {
+            return Err(Error::invalid("--inner-steps: latents of shapes are learned with the network"));
+        }
         let errors = if config.batch.sampling == Sampling::Error { signals.error_maps() } else { Vec::new() };
         let model = Arc::new(model);
         let (adam, decay) = (config.optimiser.adam(), config.optimiser.ema);
@@ -207,7 +223,9 @@ impl Trainer {
         let (model, run) = file::load_checkpoint(path)?;
         let document: RunDocument = serde_json::from_str(&run.document)
             .map_err(|e| Error::file(path, format!("the state of its run cannot be read ({e})")))?;
-        if document.names != signals.names() || model.inr.outputs != signals.channels() {
+        if document.names != signals.names()
+            || (model.inr.inputs, model.inr.outputs) != (signals.inputs(), signals.channels())
+        {
             return Err(Error::file(path, "the run was over other signals; name the same ones as when it began"));
         }
         let RunDocument { config, seed, step, seconds, recent, .. } = document;
@@ -289,12 +307,12 @@ impl Trainer {
     /// Where the loss is no longer finite or far above what it was; nothing was updated then.
     pub fn step(&mut self) -> Result<Step> {
         let chosen = self.chosen();
-        let points = self.config.batch.points;
+        let wanted = self.config.batch.points;
         let mut rng = stream(self.seed, PIXELS, self.step);
         if self.errors.is_empty() {
-            self.signals.sample(&chosen, points, &mut rng, &mut self.samples)?;
+            self.signals.sample(&chosen, wanted, &mut rng, &mut self.samples)?;
         } else {
-            self.signals.sample_errors(&chosen, points, &self.errors, &mut rng, &mut self.samples);
+            self.signals.sample_errors(&chosen, wanted, &self.errors, &mut rng, &mut self.samples);
         }
         let measured: Vec<AtomicU32> = self.samples.weights.iter().map(|_| AtomicU32::default()).collect();
         let importance = Importance { weights: &self.samples.weights, errors: &measured };
@@ -304,21 +322,44 @@ impl Trainer {
             None => chosen.iter().flat_map(|&i| &self.latents[row(i)]).copied().collect(),
             // First order: the network's gradient is then taken at the latents found, as if they had been given. It sees
             // the same pixels, as in functa; fresh ones made no difference to what is found for unseen pictures.
-            Some(inner) => inner.adapt(&mut self.learner, chosen.len(), dim, &self.samples, &mut |_, _, _| true)?,
+            Some(inner) => inner.adapt(
+                &mut self.learner,
+                chosen.len(),
+                dim,
+                self.template.inr.inputs,
+                &self.samples,
+                &mut |_, _, _| true,
+            )?,
         };
-        let loss = self.config.loss.loss();
-        let objective = Supervised {
-            loss,
-            targets: &self.samples.values,
-            latents: chosen.len(),
-            outputs: self.signals.channels(),
-            penalties: self.config.loss.penalties(),
-            importance: (!measured.is_empty()).then_some(importance),
+        let LossConfig { supervise, clamp: within, eikonal, .. } = self.config.loss;
+        let (loss, penalties) = (self.config.loss.loss(), self.config.loss.penalties());
+        let (latents, inputs) = (chosen.len(), self.template.inr.inputs);
+        let (values, points) = (&self.samples.values[..], self.samples.coordinates.len() / inputs);
+        let objective = match loss {
+            Some(loss) => Goal::Supervised(Supervised {
+                loss,
+                of: match supervise {
+                    Supervise::Value => Jet::Value,
+                    Supervise::Gradient => Jet::Gradient,
+                    Supervise::Laplacian => Jet::Laplacian,
+                },
+                within,
+                eikonal,
+                penalties,
+                importance: (!measured.is_empty()).then_some(importance),
+                ..Supervised::new(values, latents, self.signals.channels())
+            }),
+            None => {
+                let (points, weights) = (points / latents, OrientedWeights::default());
+                let on = on_surface(points);
+                Goal::Oriented(Oriented { latents, points, on, normals: values, weights, penalties })
+            }
         };
         let batch = Batch { count: chosen.len(), latents: &z, coordinates: &self.samples.coordinates };
         let losses = self.learner.backward(batch, &objective, Wanted::All)?;
         let mean_loss = self.judge(losses.outputs)?;
-        let seen = self.samples.pixels.chunks(points.max(1)).zip(measured.chunks(points.max(1)));
+        let each = (points / latents).max(1);
+        let seen = self.samples.pixels.chunks(each).zip(measured.chunks(each));
         for (&i, (pixels, errors)) in chosen.iter().zip(seen) {
             self.errors[i].update(pixels, errors);
         }
@@ -329,7 +370,7 @@ impl Trainer {
         let factor = self.config.optimiser.course().factor(self.step, self.config.stop.steps);
         self.update(&chosen, factor)?;
         self.step += 1;
-        let psnr = |mse: f64| (loss == Loss::Mse).then(|| self.psnr(mse));
+        let psnr = |mse: f64| self.psnr(mse);
         let step = Step {
             step: self.step,
             loss: losses.outputs,
@@ -338,7 +379,7 @@ impl Trainer {
             mean_psnr: psnr(mean_loss),
             penalty: losses.theta + losses.latents,
             lr: self.config.optimiser.lr * factor,
-            points: self.samples.coordinates.len() / 2,
+            points,
             seconds: self.seconds(),
         };
         self.last = Some(step);
@@ -438,7 +479,8 @@ impl Trainer {
         let mut model = self.so_far()?;
         if let Some(inner) = self.inner() {
             let (search, found) = (Search::Inner(inner), Arc::new(model.clone()));
-            let z = encode(&self.engine, &found, &self.signals, &Observed::All, &search, self.seed, &mut |_| true)?;
+            let known = Observation::of_pictures(&self.signals, &Observed::All, self.seed)?;
+            let z = encode(&self.engine, &found, &known, &search, self.seed, &mut |_| true)?;
             model.latents = LatentTable::new(model.latents.names().to_vec(), z)?;
         }
         Ok(model)
@@ -461,6 +503,7 @@ impl Trainer {
                 model.latents = LatentTable::new(model.latents.names().to_vec(), ema.means.concat())?;
             }
         }
+        self.signals.integrated(&mut model, self.config.loss.supervise)?;
         model.validate()?;
         Ok(model)
     }
@@ -480,10 +523,12 @@ impl Trainer {
         }
     }
 
-    /// dB for a mean square of differences of values.
-    fn psnr(&self, mse: f64) -> f64 {
+    /// dB for a loss, where that is a mean square of differences of a picture's values.
+    fn psnr(&self, mse: f64) -> Option<f64> {
+        let LossConfig { kind, supervise, .. } = self.config.loss;
+        let values = kind == LossKind::Mse && supervise == Supervise::Value && self.template.solid.is_none();
         let peak = f64::from(self.template.values.high - self.template.values.low);
-        10.0 * (peak * peak / mse).log10()
+        values.then(|| 10.0 * (peak * peak / mse).log10())
     }
 
     /// Seconds of training, those before a checkpoint among them.

@@ -1,28 +1,42 @@
-//! What is learned: the pictures of a family, and which of their pixels a step sees.
+//! What is learned: the pictures or shapes of a family, and at which points a step sees them.
 
 use std::path::{Path, PathBuf};
 
 use rand::{Rng, RngExt};
 
+use super::config::Supervise;
 use super::sampling::{Draw, ErrorMap};
-use crate::model::{Coordinates, Grid, ValueRange};
+use super::slopes;
+use super::solids::{Sight, Solids};
+use crate::model::{Coordinates, Grid, Model, Solid, ValueRange};
 use crate::signal::{self, Picture};
 use crate::{Error, Result};
 
-/// Named pictures with the same number of channels, and their pixels' coordinates.
+/// Named pictures with the same number of channels, and their pixels' coordinates; or named shapes.
 #[derive(Clone, Debug)]
 pub struct Signals {
     names: Vec<String>,
-    pictures: Vec<Picture>,
-    grids: Vec<Grid>,
+    content: Content,
 }
 
-/// Pixels that a step sees: for each latent of the batch as many.
+#[derive(Clone, Debug)]
+enum Content {
+    Pictures {
+        pictures: Vec<Picture>,
+        grids: Vec<Grid>,
+        /// What is learned at each pixel, where that is not its value.
+        derivatives: Vec<Picture>,
+    },
+    Solids(Solids),
+}
+
+/// Points that a step sees: for each latent of the batch as many.
 #[derive(Clone, Debug, Default)]
 pub struct Samples {
-    /// `[latents][points][2]`
+    /// `[latents][points][inputs]`
     pub coordinates: Vec<f32>,
-    /// `[latents][points][channels]`
+    /// `[latents][points][numbers]`: what is learned there; of oriented points of a surface, which are each latent's first,
+    /// their normals, and nothing of the others.
     pub values: Vec<f32>,
     /// `[latents][points]`: what each point's loss weighs; empty: 1.
     pub weights: Vec<f32>,
@@ -31,7 +45,7 @@ pub struct Samples {
 }
 
 impl Samples {
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         let Self { coordinates, values, weights, pixels } = self;
         [coordinates, values, weights].into_iter().for_each(Vec::clear);
         pixels.clear();
@@ -75,7 +89,54 @@ impl Signals {
             return Err(Error::invalid("every picture needs a name and the same channels"));
         }
         let grids = pictures.iter().map(|p| coordinates.grid(p.width, p.height, None)).collect::<Result<_>>()?;
-        Ok(Self { names, pictures, grids })
+        Ok(Self { names, content: Content::Pictures { pictures, grids, derivatives: Vec::new() } })
+    }
+
+    /// Whether these are files of shapes, not of pictures.
+    pub fn are_solids(path: &Path) -> bool {
+        signal::shape::load::is_shape(path)
+    }
+
+    /// Loads a shape, or the shapes of a family (a folder, an `.npz`, molecules), each in a box of its own.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or there is none.
+    pub fn load_solids(path: &Path) -> Result<Self> {
+        let (names, solids) = Solids::load(path)?;
+        Ok(Self { names, content: Content::Solids(solids) })
+    }
+
+    /// What the signals are as they are to be learned: the derivatives of pictures, or what is known of points in space.
+    ///
+    /// # Errors
+    /// Where a shape does not say that.
+    pub(super) fn prepare(&mut self, supervise: Supervise, sight: Sight) -> Result<()> {
+        match &mut self.content {
+            Content::Pictures { pictures, grids, derivatives } => {
+                let all = pictures.iter().zip(&*grids);
+                *derivatives = match supervise {
+                    Supervise::Value => Vec::new(),
+                    Supervise::Gradient => all.map(|(picture, grid)| slopes::gradient(picture, grid)).collect(),
+                    Supervise::Laplacian => all.map(|(picture, grid)| slopes::laplacian(picture, grid)).collect(),
+                };
+                Ok(())
+            }
+            Content::Solids(solids) => {
+                solids.prepare(sight).map_err(|(i, e)| Error::invalid(format!("'{}': {e}", self.names[i])))
+            }
+        }
+    }
+
+    /// Takes a model that has a picture's derivatives to the picture itself: divides its values by the scale of what was
+    /// learned, and adds the constant that no derivative knows, by which its mean becomes the picture's.
+    pub(super) fn integrated(&self, model: &mut Model, supervise: Supervise) -> Result<()> {
+        let Content::Pictures { pictures, grids, .. } = &self.content else { return Ok(()) };
+        let (picture, grid) = (&pictures[0], grids[0]);
+        match supervise {
+            Supervise::Value => Ok(()),
+            Supervise::Gradient => slopes::integrate(model, picture, grid, slopes::gradient_scale(&grid)),
+            Supervise::Laplacian => slopes::integrate(model, picture, grid, slopes::laplacian_scale(&grid)),
+        }
     }
 
     /// Their names.
@@ -83,34 +144,61 @@ impl Signals {
         &self.names
     }
 
-    /// The pictures, in the order of the names.
+    /// The pictures, in the order of the names; none where the signals are shapes.
     pub fn pictures(&self) -> &[Picture] {
-        &self.pictures
+        match &self.content {
+            Content::Pictures { pictures, .. } => pictures,
+            Content::Solids(_) => &[],
+        }
     }
 
-    /// Values per pixel.
+    /// What makes solids of the models of these signals, if they are.
+    pub fn solid(&self) -> Option<Solid> {
+        match &self.content {
+            Content::Pictures { .. } => None,
+            Content::Solids(solids) => Some(Solid { frames: solids.frames(), ..Solid::default() }),
+        }
+    }
+
+    /// Coordinates of a point.
+    pub fn inputs(&self) -> usize {
+        if self.solid().is_some() { 3 } else { 2 }
+    }
+
+    /// Values at a point.
     pub fn channels(&self) -> usize {
-        self.pictures[0].channels
+        self.pictures().first().map_or(1, |p| p.channels)
+    }
+
+    fn grids(&self) -> &[Grid] {
+        match &self.content {
+            Content::Pictures { grids, .. } => grids,
+            Content::Solids(_) => &[],
+        }
     }
 
     /// Pixels of the largest picture.
     pub fn most_pixels(&self) -> usize {
-        self.grids.iter().map(Grid::points).max().unwrap_or(0)
+        self.grids().iter().map(Grid::points).max().unwrap_or(0)
     }
 
-    /// Points for each of `latents`: every pixel, in order, if `points` is 0; else so many of them, evenly spread over
-    /// the picture: one from each of `points` runs of consecutive pixels. Every pixel is as likely as any other, as if
-    /// all were drawn independently, but the mean over a step's points varies less.
+    /// Points for each of `latents`. Of a picture every pixel, in order, if `points` is 0; else so many of them, evenly spread
+    /// over the picture: one from each of `points` runs of consecutive pixels. Every pixel is as likely as any other, as if
+    /// all were drawn independently, but the mean over a step's points varies less. Of a shape as its loss has it.
     ///
     /// # Errors
-    /// Where all pixels are asked of pictures of different sizes.
+    /// Where all pixels are asked of pictures of different sizes, or all points of a shape.
     pub fn sample(&self, latents: &[usize], points: usize, rng: &mut impl Rng, out: &mut Samples) -> Result<()> {
         out.clear();
-        if points == 0 && latents.iter().any(|&i| self.grids[i].points() != self.grids[latents[0]].points()) {
+        let grids = match &self.content {
+            Content::Solids(solids) => return latents.iter().try_for_each(|&i| solids.sample(i, points, rng, out)),
+            Content::Pictures { grids, .. } => grids,
+        };
+        if points == 0 && latents.iter().any(|&i| grids[i].points() != grids[latents[0]].points()) {
             return Err(Error::invalid("all pixels of pictures of different sizes: say how many with --points"));
         }
         for &i in latents {
-            let pixels = self.grids[i].points();
+            let pixels = grids[i].points();
             if points == 0 {
                 (0..pixels).for_each(|p| self.push(i, p, out));
                 continue;
@@ -146,16 +234,13 @@ impl Signals {
 
     /// Nothing known of any picture's errors.
     pub(super) fn error_maps(&self) -> Vec<ErrorMap> {
-        self.grids.iter().map(|grid| ErrorMap::new(grid.points())).collect()
+        self.grids().iter().map(|grid| ErrorMap::new(grid.points())).collect()
     }
 
-    /// Appends the pixels `chosen` of one picture.
-    pub fn pixels(&self, latent: usize, chosen: &[usize], out: &mut Samples) {
-        chosen.iter().for_each(|&p| self.push(latent, p, out));
-    }
-
-    fn push(&self, latent: usize, pixel: usize, out: &mut Samples) {
-        let (grid, picture) = (&self.grids[latent], &self.pictures[latent]);
+    /// Appends a pixel of a picture.
+    pub(super) fn push(&self, latent: usize, pixel: usize, out: &mut Samples) {
+        let Content::Pictures { pictures, grids, derivatives } = &self.content else { return };
+        let (grid, picture) = (&grids[latent], derivatives.get(latent).unwrap_or(&pictures[latent]));
         let width = grid.width as usize;
         #[expect(
             clippy::cast_possible_truncation,

@@ -9,7 +9,9 @@ use std::time::Duration;
 use crate::Result;
 use crate::engine::{DeviceChoice, Engine};
 use crate::model::{Model, ValueRange};
-use crate::train::{Config, EncodeConfig, InnerLoop, Observed, Progress, Search, Signals, Step, Trainer, encode};
+use crate::train::{
+    Config, EncodeConfig, InnerLoop, Observation, Observed, Progress, Search, Signals, Step, Trainer, encode,
+};
 
 /// How often a paused run looks whether it may go on.
 const NAP: Duration = Duration::from_millis(20);
@@ -205,7 +207,8 @@ pub(super) fn search(device: DeviceChoice, model: Arc<Model>, picture: &Path, se
         let ValueRange { low, high } = model.values;
         let peak = f64::from(high - low);
         let found = Engine::open(&device).and_then(|engine| {
-            encode(&engine, &model, &sought, &Observed::All, &search, seed, &mut |p: &Progress<'_>| {
+            let known = Observation::of_pictures(&sought, &Observed::All, seed)?;
+            encode(&engine, &model, &known, &search, seed, &mut |p: &Progress<'_>| {
                 let psnr = Some(10.0 * (peak * peak / p.loss).log10());
                 let mark = Mark { step: p.step, loss: p.loss, psnr };
                 if p.step == p.steps || publisher.shared.wanted.swap(false, Ordering::Relaxed) {

@@ -20,6 +20,7 @@ mod state;
 mod tree;
 
 pub use layout::{Conventions, Final, Layout};
+pub(crate) use numpy::arrays;
 pub use state::{StateDict, Tensor};
 
 use std::path::{Path, PathBuf};
@@ -124,6 +125,7 @@ pub fn from_state(state: &StateDict, options: &Options) -> Result<Imported> {
         coordinates: conventions.coordinates,
         values: conventions.values,
         provenance: String::new(),
+        solid: None,
         training: None,
     };
     model.validate().map_err(|e| not_finite(state).unwrap_or(e))?;

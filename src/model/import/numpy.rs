@@ -1,6 +1,8 @@
 //! NumPy's `.npy` (a header that is a Python dictionary, then the numbers) and `.npz` (a zip of those).
 //! Format: `numpy.lib.format`, versions 1 to 3.
 
+use std::collections::BTreeMap;
+
 use super::StateDict;
 use super::archive::Archive;
 use super::element::View;
@@ -56,6 +58,65 @@ fn insert(state: &mut StateDict, name: &str, bytes: &[u8], left: &mut usize) -> 
     let shape = field(header, "shape").and_then(sizes).ok_or_else(|| damaged("no shape"))?;
     let fortran = field(header, "fortran_order").is_some_and(|v| v.starts_with("True"));
     View::contiguous(element, shape, fortran).insert(state, name, data, left)
+}
+
+/// An array of numbers of any type, which f64 holds exactly up to 2^53.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Array {
+    pub(crate) shape: Vec<usize>,
+    /// Row-major.
+    pub(crate) data: Vec<f64>,
+}
+
+/// Reads the arrays of a `.npz` that is no checkpoint: whole numbers too, but nothing else than numbers.
+pub(crate) fn arrays(bytes: &[u8]) -> Result<BTreeMap<String, Array>> {
+    let mut archive = Archive::open_compressed(bytes)?;
+    let mut arrays = BTreeMap::new();
+    for entry in archive.names() {
+        if let Some(name) = entry.strip_suffix(".npy") {
+            let array = numbers(&archive.read(&entry)?).map_err(|e| Error::invalid(format!("array '{name}': {e}")))?;
+            arrays.insert(name.to_owned(), array);
+        }
+    }
+    Ok(arrays)
+}
+
+/// Reads one array of numbers, little-endian and row-major as NumPy writes them.
+fn numbers(bytes: &[u8]) -> Result<Array> {
+    let (header, data) = split(bytes).ok_or_else(|| damaged("no header"))?;
+    let kind = field(header, "descr").and_then(quoted).ok_or_else(|| damaged("no plain type"))?;
+    let shape = field(header, "shape").and_then(sizes).ok_or_else(|| damaged("no shape"))?;
+    if field(header, "fortran_order").is_some_and(|v| v.starts_with("True")) {
+        return Err(Error::invalid("the array is stored column by column; save numpy.ascontiguousarray of it"));
+    }
+    fn all<const N: usize>(data: &[u8], read: impl Fn([u8; N]) -> f64) -> (usize, Vec<f64>) {
+        let (numbers, _) = data.as_chunks::<N>();
+        (N, numbers.iter().map(|n| read(*n)).collect())
+    }
+    #[expect(clippy::cast_precision_loss, reason = "indices are below 2^53")]
+    let (size, numbers) = match kind.trim_start_matches(['<', '|', '=']) {
+        "f2" => all(data, |n| half::f16::from_le_bytes(n).to_f64()),
+        "f4" => all(data, |n| f64::from(f32::from_le_bytes(n))),
+        "f8" => all(data, f64::from_le_bytes),
+        "u1" => all(data, |n| f64::from(u8::from_le_bytes(n))),
+        "u2" => all(data, |n| f64::from(u16::from_le_bytes(n))),
+        "u4" => all(data, |n| f64::from(u32::from_le_bytes(n))),
+        "u8" => all(data, |n| u64::from_le_bytes(n) as f64),
+        "i1" => all(data, |n| f64::from(i8::from_le_bytes(n))),
+        "i2" => all(data, |n| f64::from(i16::from_le_bytes(n))),
+        "i4" => all(data, |n| f64::from(i32::from_le_bytes(n))),
+        "i8" => all(data, |n| i64::from_le_bytes(n) as f64),
+        _ => {
+            return Err(Error::invalid(format!(
+                "numbers of type '{kind}' are not understood; save them as float32 or int32"
+            )));
+        }
+    };
+    let count = shape.iter().try_fold(1_usize, |n, &s| n.checked_mul(s));
+    if count != Some(numbers.len()) || data.len() != numbers.len() * size {
+        return Err(damaged(&format!("{} numbers for the shape {shape:?}", numbers.len())));
+    }
+    Ok(Array { shape, data: numbers })
 }
 
 /// Header and numbers: magic, version (major, minor), the header's length (2 bytes in version 1, else 4), header.
@@ -128,6 +189,23 @@ mod tests {
         for kind in ["<i8", "|b1", "|u1", "<U12", "|S3"] {
             let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': (1,), }}\n");
             assert!(read_npy(&npy(&header, &[0.0; 12])).unwrap().is_empty(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_read_where_they_are_asked_for() {
+        let array = |kind: &str, shape: &str, data: &[u8]| {
+            let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n");
+            let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+            numbers(&[MAGIC, &[1, 0], &length, header.as_bytes(), data].concat())
+        };
+        assert_eq!(array("<i4", "(2,)", &[255, 255, 255, 255, 1, 1, 0, 0]).unwrap().data, [-1.0, 257.0]);
+        assert_eq!(array("|u1", "(2, 1)", &[255, 7]).unwrap(), Array { shape: vec![2, 1], data: vec![255.0, 7.0] });
+        assert_eq!(array("<f8", "()", &1e300_f64.to_le_bytes()).unwrap().data, [1e300]);
+        for (kind, shape) in
+            [("<i4", "(3,)"), ("<i4", "(99999999999, 99999999999)"), (">i4", "(2,)"), ("|O", "(1,)"), ("<i8", "(2,)")]
+        {
+            assert!(array(kind, shape, &[0; 9]).is_err(), "{kind} {shape}");
         }
     }
 

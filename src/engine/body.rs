@@ -1,0 +1,62 @@
+//! A solid on a device, as surfaces and rays ask for it.
+
+use std::sync::Arc;
+
+use super::{Engine, Field, Strategy};
+use crate::model::{Domain, Jet, Model, Side};
+use crate::surface::{Implicit, Inside, Search, Settings};
+use crate::{Error, Result};
+
+/// One latent's solid: its weights are written once, however often points are asked for.
+#[derive(Debug)]
+pub struct Body {
+    field: Field,
+    side: Side,
+}
+
+impl Body {
+    /// The solid of latent `z` (of no numbers for a single INR).
+    ///
+    /// # Errors
+    /// Where the model is none of solids, or does not fit the device.
+    pub fn new(engine: &Engine, model: &Arc<Model>, z: &[f32]) -> Result<Self> {
+        let Some(solid) = &model.solid else {
+            return Err(Error::invalid("the model is one of pictures: it has no surface"));
+        };
+        let side = solid.values;
+        let own = if model.latent_dim() == 0 { Arc::clone(model) } else { Arc::new(model.crossed(z, z, 0)?) };
+        Ok(Self { field: engine.load(&own)?, side })
+    }
+
+    /// How its surface is found with so many cells along an axis.
+    pub fn settings(&self, cells: u32) -> Settings {
+        let (inside, search) = match self.side {
+            Side::Distance => (Inside::Below, Search::Measured),
+            Side::Occupancy => (Inside::Above, Search::Signs { coarse: 64 }),
+        };
+        Settings { cells, inside, search, ..Settings::default() }
+    }
+
+    /// What its values say.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+}
+
+impl Implicit for Body {
+    fn values(&mut self, points: &[f32], out: &mut [f32]) -> Result<()> {
+        let (values, _) =
+            self.field.evaluate(&[], &Domain::Points { coordinates: points, inputs: 3 }, Strategy::Auto)?;
+        out.copy_from_slice(&values);
+        Ok(())
+    }
+
+    fn gradients(&mut self, points: &[f32], out: &mut [f32]) -> Result<()> {
+        let domain = Domain::Points { coordinates: points, inputs: 3 };
+        let (jets, _) = self.field.differentiate(&[], &domain, Jet::Gradient, Strategy::Auto)?;
+        for (out, jet) in out.chunks_exact_mut(3).zip(jets.chunks_exact(4)) {
+            out.copy_from_slice(&jet[1..]);
+        }
+        Ok(())
+    }
+}
