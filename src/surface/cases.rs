@@ -4,7 +4,9 @@
 //! joined on the face. Both cells at a face see the same four values and so join the same crossings; that alone makes
 //! the mesh closed. On a face whose corners alternate, the asymptotic decider says what is joined (Nielson & Hamann,
 //! "The asymptotic decider", 1991). The joined crossings of all six faces form loops, and each loop is cut into
-//! triangles by diagonals that run through the cell, never along a face: no diagonal can meet one of the next cell.
+//! triangles by diagonals that run through the cell, never along a face: no diagonal can meet one of the next cell. The few
+//! loops that leave no such diagonals (of 8, 9 and 12 crossings, on faces that are answered differently) are cut into
+//! triangles around a vertex within the cell.
 //!
 //! A corner's number has its x in bit 0, y in bit 1 and z in bit 2. A side of the cell is `4 axis + b + 2 c`, where b
 //! and c are its places on the other two axes, the lower axis first. A face is `2 axis + 0` or `+ 1`.
@@ -13,14 +15,16 @@ use std::sync::OnceLock;
 
 /// The sides that a cell has.
 pub(super) const SIDES: usize = 12;
+/// Instead of a side: the vertex within the cell, the mean of the vertices that it shares triangles with.
+pub(super) const CENTRE: u8 = 12;
 
 /// How a cell is cut, given which of its corners are inside.
 #[derive(Debug)]
 pub(super) struct Case {
     /// Faces whose corners alternate; the corners of each, in order around it, those inside first and third.
     pub(super) ambiguous: Vec<[u8; 4]>,
-    /// The triangles by the sides on which their corners lie, counter-clockwise seen from outside the surface, for each
-    /// answer: bit i is set where the inside is joined across the ambiguous face i.
+    /// The triangles by the sides on which their corners lie ([`CENTRE`] is always the third), counter-clockwise seen
+    /// from outside the surface, for each answer: bit i is set where the inside is joined across the ambiguous face i.
     pub(super) triangles: Vec<Vec<[u8; 3]>>,
 }
 
@@ -63,7 +67,7 @@ fn share_a_face(one: u8, other: u8) -> bool {
         let (corner, axis) = side(s);
         axis != face / 2 && usize::from(corner >> (face / 2) & 1) == face % 2
     };
-    (0..6).any(|face| on(one, face) && on(other, face))
+    one != CENTRE && other != CENTRE && (0..6).any(|face| on(one, face) && on(other, face))
 }
 
 impl Case {
@@ -124,7 +128,8 @@ fn loops(next: &[Option<u8>; SIDES]) -> Vec<Vec<u8>> {
     loops
 }
 
-/// Cuts a loop into triangles: the diagonals are the shortest in sum of squares, of those that lie on no face.
+/// Cuts a loop into triangles: the diagonals are the shortest in sum of squares, of those that lie on no face. Without
+/// such diagonals, the triangles meet in the centre.
 fn cut(corners: &[u8]) -> Vec<[u8; 3]> {
     let n = corners.len();
     // Twice the midpoints of the sides.
@@ -156,8 +161,10 @@ fn cut(corners: &[u8]) -> Vec<[u8; 3]> {
     let mut triangles = Vec::new();
     let mut open = vec![(0, n - 1)];
     while let Some((i, j)) = open.pop() {
+        let Some((_, k)) = best[i][j] else {
+            return (0..n).map(|i| [corners[i], corners[(i + 1) % n], CENTRE]).collect();
+        };
         if j > i + 1 {
-            let (_, k) = best[i][j].expect("every loop on a cube can be cut through the cell (tested)");
             triangles.push([i, k, j].map(|c| corners[c]));
             open.extend([(i, k), (k, j)]);
         }
@@ -187,13 +194,14 @@ mod tests {
     /// have a triangle on both sides, edges on a face one; no edge on a face is a diagonal.
     #[test]
     fn every_case_is_a_surface_with_its_boundary_on_the_faces() {
-        let (mut variants, mut most) = (0, 0);
+        let (mut variants, mut most, mut centres) = (0, 0, 0);
         for (inside, case) in cases().iter().enumerate() {
             assert_eq!(case.triangles.len(), 1 << case.ambiguous.len());
-            let mut counts = Vec::new();
             for triangles in &case.triangles {
                 variants += 1;
                 most = most.max(triangles.len());
+                centres += usize::from(triangles.iter().any(|t| t[2] == CENTRE));
+                assert!(triangles.iter().all(|t| t[0] != CENTRE && t[1] != CENTRE));
                 let mut edges: HashMap<(u8, u8), usize> = HashMap::new();
                 for &[a, b, c] in triangles {
                     for edge in [(a, b), (b, c), (c, a)] {
@@ -214,11 +222,10 @@ mod tests {
                     };
                     assert_eq!((lines(true), lines(false)), (usize::from(crossed), usize::from(crossed)));
                 }
-                counts.push(triangles.len());
             }
         }
-        println!("{variants} ways to cut a cell, at most {most} triangles");
-        assert!(variants > 256 && most <= 10);
+        println!("{variants} ways to cut a cell, {centres} with a centre, at most {most} triangles");
+        assert!(variants > 256 && centres == 116 && most == 12);
     }
 
     #[test]
@@ -234,7 +241,7 @@ mod tests {
             let answer = case.ambiguous.iter().position(bit).map_or(0, |i| usize::from(joined) << i);
             let mut lines: Vec<(u8, u8)> = (case.triangles[answer].iter())
                 .flat_map(|&[a, b, c]| [(a, b), (b, c), (c, a)])
-                .filter(|&(a, b)| on_face(a) && on_face(b))
+                .filter(|&(a, b)| a != CENTRE && b != CENTRE && on_face(a) && on_face(b))
                 .collect();
             lines.sort_unstable();
             lines

@@ -2,7 +2,7 @@
 
 use glam::{DVec3, Vec3};
 
-use super::cases::{SIDES, cases, side};
+use super::cases::{CENTRE, SIDES, cases, side};
 use super::lattice::{Corner, Lattice};
 use super::search::Cells;
 use crate::Result;
@@ -90,8 +90,9 @@ fn cut(cell: Corner, lattice: &Lattice<'_>, layers: &mut Layers, marched: &mut M
         // The bilinear surface's saddle, (ac - bd) / (a + c - b - d), is inside; the divisor is negative.
         bits | usize::from(a * c > b * d) << i
     });
-    let mut vertices = [NONE; SIDES];
-    for &s in case.triangles[answer].iter().flatten() {
+    let triangles = &case.triangles[answer];
+    let mut vertices = [NONE; SIDES + 1];
+    for &s in triangles.iter().flatten().filter(|&&s| s != CENTRE) {
         if vertices[usize::from(s)] == NONE {
             let (from, axis) = side(s);
             let ends = [from, from | 1 << axis].map(|c| (corner(c), heights[usize::from(c)]));
@@ -103,13 +104,24 @@ fn cut(cell: Corner, lattice: &Lattice<'_>, layers: &mut Layers, marched: &mut M
             vertices[usize::from(s)] = layers.vertices[layer][slot];
         }
     }
-    let triangles = case.triangles[answer].iter().map(|t| t.map(|s| vertices[usize::from(s)]));
-    marched.mesh.triangles.extend(triangles);
+    // Every vertex around the centre is the first of one triangle there.
+    let around = triangles.iter().filter(|t| t[2] == CENTRE).map(|t| vertices[usize::from(t[0])]);
+    let around: Vec<Vec3> = around.map(|v| marched.mesh.vertices[v as usize]).collect();
+    if !around.is_empty() {
+        vertices[usize::from(CENTRE)] = next(marched);
+        marched.mesh.vertices.push(around.iter().sum::<Vec3>() / around.len() as f32);
+    }
+    marched.mesh.triangles.extend(triangles.iter().map(|t| t.map(|s| vertices[usize::from(s)])));
+}
+
+/// The number of the next vertex.
+fn next(marched: &Marched) -> u32 {
+    u32::try_from(marched.mesh.vertices.len()).expect("memory ends before 2^32 vertices")
 }
 
 /// Puts a vertex where the heights at the ends of a side cross zero, and returns its number.
 fn vertex(ends: [(Corner, f32); 2], axis: usize, lattice: &Lattice<'_>, marched: &mut Marched) -> u32 {
-    let number = u32::try_from(marched.mesh.vertices.len()).expect("memory ends before 2^32 vertices");
+    let number = next(marched);
     let lid = ends.map(|(corner, height)| lattice.grid.is_lid(corner, height));
     let [low, high] = ends.map(|(_, height)| f64::from(height));
     // A corner on the border ends at most one side that is crossed, so there the vertex may lie at the very end.

@@ -7,7 +7,7 @@ use hypersine::signal::shape::Mesh;
 use hypersine::surface::{Surface, components};
 
 /// V - E + F of a mesh that is closed, manifold and oriented; panics where it is not, or a triangle has no area.
-pub fn euler(mesh: &Mesh) -> i64 {
+pub(crate) fn euler(mesh: &Mesh) -> i64 {
     let mut edges: HashMap<(u32, u32), usize> = HashMap::new();
     let mut after: HashMap<(u32, u32), u32> = HashMap::new();
     let mut degree = vec![0_usize; mesh.vertices.len()];
@@ -69,7 +69,7 @@ fn by_another(mesh: &Mesh) -> i64 {
     half_edges.no_vertices() as i64 - half_edges.no_edges() as i64 + half_edges.no_faces() as i64
 }
 
-pub fn area(mesh: &Mesh, t: usize) -> f64 {
+pub(crate) fn area(mesh: &Mesh, t: usize) -> f64 {
     normal(mesh, t).length() / 2.0
 }
 
@@ -79,7 +79,7 @@ fn normal(mesh: &Mesh, t: usize) -> DVec3 {
 }
 
 /// How many triangles face away from the mean of their vertices' normals; panics where normals are not of length 1.
-pub fn turned(surface: &Surface) -> usize {
+pub(crate) fn turned(surface: &Surface) -> usize {
     assert_eq!(surface.normals.len(), surface.mesh.vertices.len());
     assert!(surface.normals.iter().all(|n| (n.length() - 1.0).abs() < 1e-5));
     let away = |t: &usize| {
@@ -90,6 +90,6 @@ pub fn turned(surface: &Surface) -> usize {
 }
 
 /// Volume and area of all pieces together.
-pub fn volume_and_area(mesh: &Mesh) -> [f64; 2] {
+pub(crate) fn volume_and_area(mesh: &Mesh) -> [f64; 2] {
     components(mesh).iter().fold([0.0; 2], |[v, a], piece| [v + piece.volume, a + piece.area])
 }

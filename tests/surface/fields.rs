@@ -7,26 +7,26 @@ use hypersine::Result;
 use hypersine::surface::{BATCH, Implicit};
 
 /// A function in f64 with gradients by central differences, that notes where it was asked.
-pub struct Analytic<F> {
+pub(crate) struct Analytic<F> {
     function: F,
     /// Bits of the points at which values were asked.
-    pub seen: HashSet<[u32; 3]>,
+    pub(crate) seen: HashSet<[u32; 3]>,
     /// Points at which values were asked once more.
-    pub again: usize,
+    pub(crate) again: usize,
     /// Whether to note points.
-    pub noting: bool,
+    pub(crate) noting: bool,
 }
 
 impl<F: Fn(DVec3) -> f64> Analytic<F> {
-    pub fn new(function: F) -> Self {
+    pub(crate) fn new(function: F) -> Self {
         Self { function, seen: HashSet::new(), again: 0, noting: false }
     }
 
-    pub fn noting(function: F) -> Self {
+    pub(crate) fn noting(function: F) -> Self {
         Self { noting: true, ..Self::new(function) }
     }
 
-    pub fn at(&self, point: DVec3) -> f64 {
+    pub(crate) fn at(&self, point: DVec3) -> f64 {
         (self.function)(point)
     }
 }
@@ -61,37 +61,37 @@ impl<F: Fn(DVec3) -> f64> Implicit for Analytic<F> {
     }
 }
 
-pub fn sphere(p: DVec3) -> f64 {
+pub(crate) fn sphere(p: DVec3) -> f64 {
     p.length() - 0.7
 }
 
 /// Around a tilted axis, so that no symmetry of the grid helps.
-pub fn torus(p: DVec3) -> f64 {
+pub(crate) fn torus(p: DVec3) -> f64 {
     let axis = DVec3::new(1.0, 2.0, 3.0).normalize();
     let along = p.dot(axis);
     DVec2::new((p - along * axis).length() - 0.6, along).length() - 0.2
 }
 
 /// The distance to a box, exact inside and outside.
-pub fn cuboid(p: DVec3, half: DVec3) -> f64 {
+pub(crate) fn cuboid(p: DVec3, half: DVec3) -> f64 {
     let q = p.abs() - half;
     q.max(DVec3::ZERO).length() + q.max_element().min(0.0)
 }
 
 /// A plate whose thickness is less than a cell of 33 along an axis: about one of 50.
-pub fn plate(p: DVec3) -> f64 {
+pub(crate) fn plate(p: DVec3) -> f64 {
     cuboid(p - DVec3::new(0.01, 0.02, 0.03), DVec3::new(0.8, 0.021, 0.6))
 }
 
 /// Two spheres that flow into each other (the exponential smooth minimum: of distances, and so no steeper).
-pub fn union(p: DVec3) -> f64 {
+pub(crate) fn union(p: DVec3) -> f64 {
     let [a, b] = [DVec3::new(-0.35, 0.1, 0.0), DVec3::new(0.4, -0.1, 0.05)].map(|c| p.distance(c));
     let (a, b) = (a - 0.35, b - 0.3);
     -((-12.0 * a).exp() + (-12.0 * b).exp()).ln() / 12.0
 }
 
 /// A number in [-1, 1) for each place and seed: the bits of the coordinates, mixed.
-pub fn hash(p: DVec3, seed: u64) -> f64 {
+pub(crate) fn hash(p: DVec3, seed: u64) -> f64 {
     let mixed = p.to_array().iter().fold(seed, |h, c| {
         let h = (h ^ (c + 0.0).to_bits()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (h ^ h >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9)
@@ -100,7 +100,7 @@ pub fn hash(p: DVec3, seed: u64) -> f64 {
 }
 
 /// A sum of waves that have directions, lengths and phases of their own.
-pub fn waves(seed: u64) -> impl Fn(DVec3) -> f64 {
+pub(crate) fn waves(seed: u64) -> impl Fn(DVec3) -> f64 {
     let draw = move |i: u32| hash(DVec3::splat(f64::from(i)), seed);
     let waves: Vec<(DVec3, f64)> = (0..12)
         .map(|i| (9.0 * DVec3::new(draw(4 * i), draw(4 * i + 1), draw(4 * i + 2)), 3.2 * draw(4 * i + 3)))

@@ -87,7 +87,7 @@ fn a_ply_is_read_again() {
 fn an_obj_is_read_again() {
     let (_folder, bytes) = written("a.OBJ");
     let text = String::from_utf8(bytes).unwrap();
-    let lines = |key: &str| text.lines().filter_map(|l| l.split_once(' ')).filter(move |(k, _)| *k == key);
+    let lines = |key: &'static str| text.lines().filter_map(|l| l.split_once(' ')).filter(move |(k, _)| *k == key);
     let vectors = |key| -> Vec<Vec3> {
         let numbers = |l: &str| -> Vec<f32> { l.split(' ').map(|n| n.parse().unwrap()).collect() };
         lines(key).map(|(_, l)| Vec3::from_slice(&numbers(l))).collect()

@@ -159,6 +159,6 @@ fn pieces_are_counted() {
     let pieces = components(&surface.mesh);
     let truth = [0.55_f64, -0.3, 0.12].map(|r| 4.0 / 3.0 * PI * r.powi(3));
     let errors: Vec<f64> = pieces.iter().zip(truth).map(|(p, t)| (p.volume / t - 1.0).abs()).collect();
-    println!("volumes of pieces: {errors:.1e?}");
+    println!("volumes of pieces: {errors:.4?}");
     assert!(pieces.len() == 3 && errors.iter().all(|&e| e < 2e-2));
 }
