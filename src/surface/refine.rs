@@ -140,3 +140,35 @@ fn fill_in(mesh: &Mesh, normals: &mut [Vec3]) {
         *normal = normal.normalize_or(Vec3::Z);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vertex_that_turns_a_triangle_over_goes_back() {
+        // A square of four triangles around its middle; the middle leaves it, one corner moves within reason.
+        let corners = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (0.5, 0.5)].map(|(x, y)| Vec3::new(x, y, 0.0));
+        let before = Mesh::new(corners.to_vec(), vec![[0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4]]).unwrap();
+        let mut vertices = corners;
+        vertices[4] = Vec3::new(1.2, 0.5, 0.1);
+        vertices[3] = Vec3::new(-0.1, 1.0, 0.0);
+        assert_eq!(undo_flips(&before, &mut vertices), 1);
+        assert_eq!((vertices[4], vertices[3]), (corners[4], Vec3::new(-0.1, 1.0, 0.0)));
+        // Without area is as bad as turned over.
+        vertices[4] = Vec3::new(0.5, 0.0, 0.0);
+        assert!(undo_flips(&before, &mut vertices) >= 1);
+        assert_eq!(vertices[4], corners[4]);
+    }
+
+    #[test]
+    fn normals_without_a_gradient_are_the_triangles() {
+        let corners = [Vec3::ZERO, Vec3::X, Vec3::Y, Vec3::Z];
+        let mesh = Mesh::new(corners.to_vec(), vec![[0, 1, 2], [0, 2, 3]]).unwrap();
+        let mut normals = [Vec3::ZERO, Vec3::Y, Vec3::ZERO, Vec3::ZERO];
+        fill_in(&mesh, &mut normals);
+        let both = Vec3::new(1.0, 0.0, 1.0).normalize();
+        println!("{normals:?}");
+        assert!([both, Vec3::Y, both, Vec3::X].iter().zip(normals).all(|(e, n)| e.distance(n) < 1e-6));
+    }
+}

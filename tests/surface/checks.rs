@@ -43,7 +43,9 @@ pub(crate) fn euler(mesh: &Mesh) -> i64 {
 
 /// The same from tri-mesh.
 fn by_another(mesh: &Mesh) -> i64 {
-    let positions = mesh.vertices.iter().map(|v| three_d_asset::vec3(v.x.into(), v.y.into(), v.z.into())).collect();
+    // Large, because it takes triangles of an area below 1e-5 for none.
+    let place = |v: &Vec3| 1e4 * v.as_dvec3();
+    let positions = mesh.vertices.iter().map(place).map(|v| three_d_asset::vec3(v.x, v.y, v.z)).collect();
     let half_edges = tri_mesh::Mesh::new(&three_d_asset::TriMesh {
         positions: three_d_asset::Positions::F64(positions),
         indices: three_d_asset::Indices::U32(mesh.triangles.concat()),

@@ -25,10 +25,6 @@ impl<F: Fn(DVec3) -> f64> Analytic<F> {
     pub(crate) fn noting(function: F) -> Self {
         Self { noting: true, ..Self::new(function) }
     }
-
-    pub(crate) fn at(&self, point: DVec3) -> f64 {
-        (self.function)(point)
-    }
 }
 
 fn point(p: &[f32]) -> DVec3 {
@@ -85,7 +81,7 @@ pub(crate) fn plate(p: DVec3) -> f64 {
 
 /// Two spheres that flow into each other (the exponential smooth minimum: of distances, and so no steeper).
 pub(crate) fn union(p: DVec3) -> f64 {
-    let [a, b] = [DVec3::new(-0.35, 0.1, 0.0), DVec3::new(0.4, -0.1, 0.05)].map(|c| p.distance(c));
+    let [a, b] = [DVec3::new(-0.3, 0.1, 0.0), DVec3::new(0.3, -0.1, 0.05)].map(|c| p.distance(c));
     let (a, b) = (a - 0.35, b - 0.3);
     -((-12.0 * a).exp() + (-12.0 * b).exp()).ln() / 12.0
 }
