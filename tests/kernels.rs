@@ -157,7 +157,7 @@ fn derivatives_equal_the_f64_twins_everywhere() {
     let gpus = gpu_engines();
     let mut rng = ChaCha8Rng::seed_from_u64(21);
     let mut worst = vec![0.0_f64; gpus.len()];
-    for case in 0..36 {
+    for case in 0..18 {
         let (model, batch) = random_model(&mut rng, ACTIVATIONS[case % ACTIVATIONS.len()]);
         let jet = [Jet::Gradient, Jet::Laplacian][case / ACTIVATIONS.len() % 2];
         let count = [1, 2, 31, 64, 65, 130][rng.random_range(0..6)];
@@ -166,8 +166,8 @@ fn derivatives_equal_the_f64_twins_everywhere() {
         let errors = jet_error(&gpus, &model, model.latents.values(), batch, &domain, jet);
         worst.iter_mut().zip(errors).for_each(|(w, e)| *w = w.max(e));
     }
-    // Every width of tile, and grids in both orders.
-    for (width, order) in [(16, Order::Xy), (64, Order::Yx), (100, Order::Xy), (256, Order::Yx), (512, Order::Xy)] {
+    // Wide layers, and grids in both orders.
+    for (width, order) in [(64, Order::Yx), (256, Order::Xy), (512, Order::Yx)] {
         let mut model = Model::random_siren(Inr::siren(2, width, 2, 3, 30.0), 5);
         model.coordinates.order = order;
         let domain = Domain::Grid(model.coordinates.grid(19, 3, None).unwrap());

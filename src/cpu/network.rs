@@ -170,7 +170,7 @@ impl<T: Real> Network<T> {
     fn evaluate_one(&self, theta: &[T], domain: &Domain<'_>, jet: Jet, out: &mut [T]) {
         let columns = jet.columns(self.inr.inputs);
         // As many numbers with derivatives as without.
-        let block = (self.block() / columns).next_multiple_of(16);
+        let block = (self.block() / columns).max(32);
         let buffer = |rows: usize| vec![T::ZERO; rows * columns * block];
         let encoded = self.inr.encoding.width(self.inr.inputs);
         out.par_chunks_mut(block * self.numbers(jet)).enumerate().for_each_init(

@@ -197,7 +197,8 @@ impl Field {
     ) -> Result<Report> {
         domain.check(self.model.inr.inputs)?;
         let batch = self.batch(z)?;
-        let fused = self.is_fused(strategy, batch, domain.len());
+        // A jet's columns are as many points to the products.
+        let fused = self.is_fused(strategy, batch, domain.len() * jet.columns(self.model.inr.inputs));
         if domain.is_empty() || batch == 0 {
             return Ok(Report { strategy: Strategy::name(fused), ..Report::default() });
         }
