@@ -88,20 +88,18 @@ impl Mesh {
         let mut named = vec![false; self.vertices.len()];
         self.triangles.iter().flatten().for_each(|&v| named[v as usize] = true);
         let mut places: HashMap<[u32; 3], u32> = HashMap::new();
-        let mut vertices = Vec::new();
-        let welded: Vec<u32> = (self.vertices.iter().zip(named))
-            .map(|(v, named)| {
-                // Adding zero makes -0 the same as 0.
-                let key = (*v + Vec3::ZERO).to_array().map(f32::to_bits);
-                if !named {
-                    return 0;
-                }
-                *places.entry(key).or_insert_with(|| {
-                    vertices.push(*v);
-                    u32::try_from(vertices.len() - 1).expect("no more vertices than before, which u32 counted")
-                })
+        let (mut vertices, mut next) = (Vec::new(), 0);
+        let mut place = |v: Vec3| {
+            // Adding zero makes -0 the same as 0.
+            let key = (v + Vec3::ZERO).to_array().map(f32::to_bits);
+            *places.entry(key).or_insert_with(|| {
+                vertices.push(v);
+                next += 1;
+                next - 1
             })
-            .collect();
+        };
+        let welded: Vec<u32> =
+            self.vertices.iter().zip(named).map(|(&v, named)| if named { place(v) } else { 0 }).collect();
         let triangles = self.triangles.iter().map(|t| t.map(|v| welded[v as usize]));
         let triangles = triangles.filter(|[a, b, c]| a != b && b != c && c != a).collect();
         Self { vertices, triangles }

@@ -81,7 +81,7 @@ impl Closeness {
         } else {
             None
         };
-        let [low, high] = truth.geometry().bounds().map(|v| v.as_dvec3());
+        let [low, high] = truth.geometry().bounds().map(Vec3::as_dvec3);
         let tolerance = how.tolerance * (high - low).max_element();
         let own = shape.surface(how.samples, &mut rng(1))?;
         let other = truth.surface(how.samples, &mut rng(2))?;

@@ -1,5 +1,6 @@
 //! Families of shapes: folders, arrays of bodies on one topology, files of molecules.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use glam::Vec3;
@@ -11,6 +12,7 @@ use crate::{Error, Result};
 
 /// Whether a file is of shapes by its ending, or a folder has such files and no pictures.
 pub fn is_shape(path: &Path) -> bool {
+    let (path, _) = &cut(path);
     if path.is_dir() {
         return crate::signal::pictures(path).is_err() && shape_files(path).is_ok();
     }
@@ -37,6 +39,32 @@ pub fn shape_files(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The two parts of `PATH#A..B`, where a path is followed by which shapes of it are meant, counted from 0; a file whose own
+/// name ends like that is none of a family.
+fn cut(path: &Path) -> (PathBuf, Option<Range<usize>>) {
+    let split = path.to_str().and_then(|text| {
+        let (file, range) = text.rsplit_once('#')?;
+        let (from, to) = range.split_once("..")?;
+        Some((PathBuf::from(file), from.parse().ok()?..to.parse().ok()?))
+    });
+    split.map_or_else(|| (path.to_owned(), None), |(file, range)| (file, Some(range)))
+}
+
+/// Named shapes, of which `PATH#A..B` names those from the A-th, counted from 0, to the one before the B-th.
+///
+/// # Errors
+/// Where a file cannot be read, is of another kind or has none, or there are not so many.
+pub fn family(path: &Path) -> Result<Vec<(String, Geometry)>> {
+    let (file, range) = cut(path);
+    let mut all = whole(&file)?;
+    let Some(range) = range else { return Ok(all) };
+    if range.is_empty() || range.end > all.len() {
+        return Err(Error::file(&file, format!("{range:?} names no part of its {} shapes", all.len())));
+    }
+    all.truncate(range.end);
+    Ok(all.split_off(range.start))
+}
+
 /// Named shapes: those of a folder in the order of their names, those of an `.npz` with the arrays `vertices`
 /// `[shapes][vertices][3]` and `faces` `[faces][3]`, the molecules of a `.json`, or the one of any other file. Vertices
 /// of an `.npz` are not welded: the same number is the same place on each shape.
@@ -46,7 +74,7 @@ pub fn shape_files(path: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// Where a file cannot be read, as [`geometry`], or there is none.
-pub fn family(path: &Path) -> Result<Vec<(String, Geometry)>> {
+fn whole(path: &Path) -> Result<Vec<(String, Geometry)>> {
     let read = || std::fs::read(path).map_err(Error::io("read", path));
     match ending(path).as_str() {
         "npz" if !path.is_dir() => bodies(&read()?).map_err(|e| e.in_file(path)),

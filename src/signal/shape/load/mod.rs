@@ -14,6 +14,8 @@ use std::path::Path;
 
 pub use family::{family, is_shape, shape_files};
 
+use glam::Vec3;
+
 use super::{Geometry, Mesh};
 use crate::{Error, Result};
 
@@ -75,7 +77,7 @@ fn solid(mut mesh: Mesh) -> Result<(Mesh, Option<&'static str>)> {
     if mesh.triangles.is_empty() {
         return Err(Error::invalid("every triangle of the mesh is a line or a point"));
     }
-    let [low, high] = mesh.bounds().map(|v| v.as_dvec3());
+    let [low, high] = mesh.bounds().map(Vec3::as_dvec3);
     if (high - low).min_element() <= 0.0 {
         return Err(Error::invalid(format!("the mesh is flat: it spans {} in x, y and z", high - low)));
     }

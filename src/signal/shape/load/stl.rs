@@ -38,8 +38,7 @@ fn place(bytes: &[u8]) -> Vec3 {
 
 /// The corners, three to a triangle.
 fn ascii(text: &str) -> Result<Vec<Vec3>> {
-    let mut corners = Vec::new();
-    let mut last = 1;
+    let (mut corners, mut ended, mut last) = (Vec::new(), false, 1);
     for (at, line) in lines(text) {
         let mut words = line.split_ascii_whitespace();
         match words.next() {
@@ -47,12 +46,16 @@ fn ascii(text: &str) -> Result<Vec<Vec3>> {
             Some("endloop") if corners.len() % 3 != 0 => {
                 return Err(Error::invalid(format!("line {at}: a facet that is no triangle")));
             }
+            Some("endsolid") => ended = true,
             _ => {}
         }
         last = at;
     }
     if corners.len() % 3 != 0 {
         return Err(Error::invalid(format!("the file ends in the middle of a facet, in line {last}")));
+    }
+    if !ended {
+        return Err(Error::invalid(format!("the file ends without endsolid, in line {last}: it is cut short")));
     }
     Ok(corners)
 }

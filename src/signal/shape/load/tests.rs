@@ -1,7 +1,5 @@
 //! What every format does with a cube, and with lies.
 
-use glam::Vec3;
-
 use super::super::mesh::tests::cube;
 use super::*;
 
@@ -222,7 +220,8 @@ fn lies_get_a_sentence() {
         ("stl", Vec::new(), "too short"),
         ("stl", stl_binary()[..100].to_vec(), "has no triangles"),
         ("stl", stl_ascii().replace("vertex", "vertice").into_bytes(), "has no triangles"),
-        ("stl", stl_ascii()[..120].as_bytes().to_vec(), "middle of a facet"),
+        ("stl", stl_ascii().replace("endsolid", "").into_bytes(), "without endsolid"),
+        ("stl", stl_ascii()[..70].as_bytes().to_vec(), "middle of a facet"),
         ("ply", Vec::new(), "should start with ply"),
         ("ply", b"ply\nformat ascii 1.0\n".to_vec(), "has no end"),
         ("ply", promise(ply_ascii(), "face 6", "face 50000000"), "room for"),
