@@ -124,7 +124,8 @@ impl Turns {
         let [la, lb, lc] = [a, b, c].map(DVec3::length);
         let im = a.dot(b.cross(c));
         let re = la * lb * lc + a.dot(b) * lc + b.dot(c) * la + c.dot(a) * lb;
-        let size = re.hypot(im);
+        // Sixth powers of lengths, which f64 holds whatever f32 the lengths are.
+        let size = (re * re + im * im).sqrt();
         // On a corner or an edge, where there is no angle.
         if !(size > 0.0 && size.is_finite()) {
             return;

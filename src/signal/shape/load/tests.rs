@@ -72,7 +72,7 @@ fn stl_binary() -> Vec<u8> {
     bytes.extend(12_u32.to_le_bytes());
     for t in 0..12 {
         bytes.extend([0; 12]);
-        die().corners(t).iter().flat_map(|v| v.to_array()).for_each(|c| bytes.extend(c.to_le_bytes()));
+        die().corners(t).iter().flat_map(Vec3::to_array).for_each(|c| bytes.extend(c.to_le_bytes()));
         bytes.extend([0; 2]);
     }
     bytes
@@ -89,7 +89,7 @@ fn stl_ascii() -> String {
 /// The cube as a GLB, of which a node mirrors the x axis and another moves the cube; `change` may spoil the scene.
 fn glb(change: impl Fn(String) -> String) -> Vec<u8> {
     let mirrored = die().mapped(|v| (v - 1.0) * Vec3::new(-1.0, 1.0, 1.0));
-    let mut blob: Vec<u8> = mirrored.vertices.iter().flat_map(|v| v.to_array()).flat_map(f32::to_le_bytes).collect();
+    let mut blob: Vec<u8> = mirrored.vertices.iter().flat_map(Vec3::to_array).flat_map(f32::to_le_bytes).collect();
     for t in &mirrored.triangles {
         [t[0], t[2], t[1]].iter().for_each(|&v| blob.extend(u16::try_from(v).unwrap().to_le_bytes()));
     }
@@ -218,23 +218,23 @@ fn lies_get_a_sentence() {
         ("off", promise(off(), "4 0 2", "4294967295 0 2"), "line 11 ends"),
         ("off", promise(off(), "8 6", "-8 6"), "'-8' is not such a number"),
         ("stl", Vec::new(), "too short"),
-        ("stl", stl_binary()[..100].to_vec(), "has no triangles"),
+        ("stl", stl_binary()[..100].to_vec(), "without endsolid"),
         ("stl", stl_ascii().replace("vertex", "vertice").into_bytes(), "has no triangles"),
         ("stl", stl_ascii().replace("endsolid", "").into_bytes(), "without endsolid"),
-        ("stl", stl_ascii()[..70].as_bytes().to_vec(), "middle of a facet"),
+        ("stl", stl_ascii().split_inclusive('\n').take(4).collect::<String>().into_bytes(), "middle of a facet"),
         ("ply", Vec::new(), "should start with ply"),
         ("ply", b"ply\nformat ascii 1.0\n".to_vec(), "has no end"),
         ("ply", promise(ply_ascii(), "face 6", "face 50000000"), "room for"),
         ("ply", promise(ply_ascii(), "vertex 8", "vertex 18446744073709551615"), "room for"),
         ("ply", promise(ply_ascii(), "vertex 8", "vertex 18446744073709551616"), "makes no sense"),
-        ("ply", promise(ply_ascii(), "vertex 8", "vertex 9"), "names vertex"),
+        ("ply", promise(ply_ascii(), "vertex 8", "vertex 7"), "names vertex 1.75"),
         ("ply", promise(ply_ascii(), "uchar red", "uchar red\nproperty quad w"), "makes no sense"),
         ("ply", promise(ply_ascii(), "float y", "float q"), "no x, y and z"),
         ("ply", promise(ply_ascii(), "vertex_indices", "corners"), "no list of vertex_indices"),
         ("ply", promise(ply_ascii(), "4 0 2", "4 0 -2"), "names vertex -2"),
         ("ply", promise(ply_ascii(), "4 0 2", "4 0 nan"), "names vertex NaN"),
         ("ply", promise(ply_ascii(), "4 0 2", "x 0 2"), "'face' 0 is cut short"),
-        ("ply", [ply_header("binary_little_endian", 8, 12).as_bytes(), &[255; 300]].concat(), "is cut short"),
+        ("ply", [ply_header("binary_little_endian", 8, 12).as_bytes(), &[255; 300]].concat(), "names vertex -1"),
         ("glb", b"glTF".to_vec(), "cut short"),
         ("glb", glb(|s| s.replace("\"count\": 8", "\"count\": 9")), "beyond the end"),
         ("glb", glb(|s| s.replace("\"count\": 8", "\"count\": 0")), "names vertex 0, but there are 0"),
@@ -252,11 +252,7 @@ fn lies_get_a_sentence() {
             glb(|s| s.replace("\"scene\": 0", "\"extensionsRequired\": [\"KHR_draco_mesh_compression\"]")),
             "packed",
         ),
-        (
-            "glb",
-            glb(|s| s.replace("[-1, 1, 1]", "[-1e38, 1e38, 1e38]").replace("[1, 1, 1]", "[1e39, 1, 1]")),
-            "must be finite",
-        ),
+        ("glb", glb(|s| s.replace("[-1, 1, 1]", "[-3e38, 3e38, 3e38]")), "must be finite"),
         ("blend", Vec::new(), "use ply, obj"),
         ("", Vec::new(), "use ply, obj"),
     ] {
