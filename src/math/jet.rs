@@ -33,14 +33,14 @@ impl Lanes {
     }
 }
 
-/// `f` of the jets in `rows` (`[rows][columns][points]`), in place: with u, U_k and L for value, derivatives and Laplacian,
-/// `f(u)`, `f' U_k` and `f' L + f'' sum_k U_k^2`.
+/// `f` of the jets in `rows` (`[rows][columns][points]`), in place: with `u`, `U_k` and `L` for value, derivatives and
+/// Laplacian, `f(u)`, `f' U_k` and `f' L + f'' sum_k U_k^2`.
 pub fn chain<T: Real>(lanes: Lanes, rows: &mut [T], f: impl Function<T>) {
     Arch::new().dispatch(Chain { lanes, rows, f });
 }
 
-/// Adjoint of [`chain`] at the jets in `at`: `delta` is the gradient with respect to its result, then to `at`. With g, G_k
-/// and H for the gradient's columns they become `f' g + f'' sum_k U_k G_k + (f'' L + f''' sum_k U_k^2) H`,
+/// Adjoint of [`chain`] at the jets in `at`: `delta` is the gradient with respect to its result, then to `at`. With `g`,
+/// `G_k` and `H` for the gradient's columns they become `f' g + f'' sum_k U_k G_k + (f'' L + f''' sum_k U_k^2) H`,
 /// `f' G_k + 2 f'' U_k H` and `f' H`.
 pub fn chain_vjp<T: Real>(lanes: Lanes, at: &[T], delta: &mut [T], f: impl Function<T>) {
     Arch::new().dispatch(ChainVjp { lanes, at, delta, f });
