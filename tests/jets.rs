@@ -96,8 +96,7 @@ fn jets_equal_central_differences() {
         for jet in [Jet::Value, Jet::Gradient] {
             let fewer = jets(&network, &model, &Domain::Points { coordinates: &points, inputs }, jet);
             for c in 0..jet.columns(inputs) {
-                let (error, size) =
-                    self::error(column(&fewer, jet.columns(inputs), outputs, c), take(&here, c).into_iter());
+                let (error, size) = error(column(&fewer, jet.columns(inputs), outputs, c), take(&here, c).into_iter());
                 assert!(error <= 1e-12 * size.max(1.0), "{}: column {c} of {jet:?} differs by {error:.1e}", model.inr);
             }
         }
