@@ -85,6 +85,7 @@ pub(super) struct Lattice<'a> {
     across: usize,
     /// For each block its place in `blocks`, or the highest number.
     places: Vec<u32>,
+    #[expect(clippy::vec_box, reason = "a list that grows would hold its blocks twice while it moves them")]
     blocks: Vec<Box<[f32; BLOCK]>>,
     asked: Vec<[u16; 3]>,
     /// Bytes that may be held, and what is held besides the blocks.

@@ -36,9 +36,15 @@ pub(crate) fn euler(mesh: &Mesh) -> i64 {
         }
         assert_eq!(around, degree, "sheets touch in vertex {v}");
     }
-    let euler = mesh.vertices.len() as i64 - edges.len() as i64 / 2 + mesh.triangles.len() as i64;
+    let euler = alternating([mesh.vertices.len(), edges.len() / 2, mesh.triangles.len()]);
     assert_eq!(euler, by_another(mesh));
     euler
+}
+
+/// V - E + F.
+fn alternating(counts: [usize; 3]) -> i64 {
+    let [v, e, f] = counts.map(|n| i64::try_from(n).expect("counts of things in memory"));
+    v - e + f
 }
 
 /// The same from tri-mesh.
@@ -68,7 +74,7 @@ fn by_another(mesh: &Mesh) -> i64 {
         around += half_edges.vertex_halfedge_iter(vertex).count();
     }
     assert_eq!(around, half_edges.no_halfedges(), "sheets touch in a vertex");
-    half_edges.no_vertices() as i64 - half_edges.no_edges() as i64 + half_edges.no_faces() as i64
+    alternating([half_edges.no_vertices(), half_edges.no_edges(), half_edges.no_faces()])
 }
 
 pub(crate) fn area(mesh: &Mesh, t: usize) -> f64 {

@@ -47,10 +47,10 @@ impl<F: Fn(DVec3) -> f64> Implicit for Analytic<F> {
     fn gradients(&mut self, points: &[f32], out: &mut [f32]) -> Result<()> {
         assert!(points.len() == out.len() && !out.is_empty() && out.len() <= 3 * BATCH);
         for (p, out) in points.chunks_exact(3).zip(out.chunks_exact_mut(3)) {
-            for axis in 0..3 {
-                let step = 1e-5 * DVec3::AXES[axis];
+            for (axis, out) in DVec3::AXES.into_iter().zip(out) {
+                let step = 1e-5 * axis;
                 let rise = (self.function)(point(p) + step) - (self.function)(point(p) - step);
-                out[axis] = (rise / 2e-5) as f32;
+                *out = (rise / 2e-5) as f32;
             }
         }
         Ok(())

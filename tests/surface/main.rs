@@ -1,5 +1,7 @@
 //! Surfaces of fields whose shape is known, and of fields that are nothing but noise.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod checks;
 mod fields;
 mod files;
