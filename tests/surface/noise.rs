@@ -9,8 +9,7 @@ use crate::fields::{Analytic, hash, waves};
 #[test]
 fn waves_are_closed_and_manifold() {
     let (mut triangles, mut turns, mut followed) = (0, 0, 0);
-    for seed in 0..40 {
-        let cells = [7, 12, 17, 30][seed as usize % 4];
+    for (seed, cells) in (0..40).zip([7, 12, 17, 30].into_iter().cycle()) {
         for (newton, search) in [(0, Search::Everywhere), (2, Search::Signs { coarse: 8 })] {
             let wanted = Settings { cells, newton, search, ..Settings::default() };
             let (surface, cost) = extract(&mut Analytic::new(waves(seed)), &wanted).unwrap();

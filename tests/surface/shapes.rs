@@ -75,7 +75,7 @@ fn volume_and_area_come_to_the_closed_forms() {
 #[test]
 fn newton_steps_put_vertices_on_the_surface() {
     // Steep and curved like the logits of an occupancy, positive inside.
-    let logit = |p: DVec3| 4.0 * (0.7_f64.powi(3) - p.length().powi(3)).mul_add(9.0, 0.0).tanh() + 0.5;
+    let logit = |p: DVec3| 4.0 * (9.0 * (0.7_f64.powi(3) - p.length().powi(3))).tanh() + 0.5;
     let wanted = Settings { level: 0.5, inside: Inside::Above, search: Search::Signs { coarse: 16 }, ..settings(41) };
     let mut worst = Vec::new();
     for newton in 0..=3 {
