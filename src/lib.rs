@@ -13,6 +13,7 @@ pub mod model;
 pub mod output;
 pub mod signal;
 pub mod surface;
+pub mod trace;
 pub mod train;
 pub mod viewer;
 

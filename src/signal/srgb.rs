@@ -1,14 +1,14 @@
 //! The sRGB curve (IEC 61966-2-1) between display-referred values and linear light, continued as odd functions below 0.
 
 /// From display-referred to linear light.
-pub(super) fn srgb_to_linear(unit: f32) -> f32 {
+pub(crate) fn srgb_to_linear(unit: f32) -> f32 {
     let a = unit.abs();
     let linear = if a <= 0.040_45 { a / 12.92 } else { ((a + 0.055) / 1.055).powf(2.4) };
     linear.copysign(unit)
 }
 
 /// From linear light to display-referred.
-pub(super) fn linear_to_srgb(linear: f32) -> f32 {
+pub(crate) fn linear_to_srgb(linear: f32) -> f32 {
     let a = linear.abs();
     let unit = if a <= 0.003_130_8 { a * 12.92 } else { 1.055 * a.powf(1.0 / 2.4) - 0.055 };
     unit.copysign(linear)
