@@ -223,6 +223,11 @@ impl View {
         -direction.as_dvec3().dot(self.axes[2]) as f32
     }
 
+    /// On which side of a place on an axis the viewer is: more than 0 towards the axis' far end, less on the other.
+    pub(super) fn side(&self, axis: usize, place: f32) -> f64 {
+        if self.perspective { self.eye[axis] - f64::from(place) } else { self.axes[2][axis] }
+    }
+
     /// The picture's right, its up, and the way towards the viewer, of length 1 each.
     pub fn axes(&self) -> [Vec3; 3] {
         self.axes.map(|a| a.as_vec3())

@@ -20,6 +20,8 @@ const POLISHED: f32 = 0.005;
 const POLISHES: u32 = 12;
 /// The least share of the bound at which a value is supposed to fall on the way to a surface that is near.
 const FLATTEST: f32 = 0.1;
+/// The fastest growth of a distance along a ray that is believed to go on.
+const FLEEING: f32 = 0.8;
 /// Rays too few to be worth another thread.
 const FEW: usize = 2048;
 
@@ -32,8 +34,9 @@ pub enum March {
         /// The longest gradient. A surface is missed only where there is a longer one. None: 1.25 times the longest at
         /// 16,384 points ([`steepest`](crate::surface::steepest)).
         bound: Option<f32>,
-        /// By how much steps are longer than that, 1 to 2: one after which the two spheres do not overlap is taken
-        /// back (Keinert et al., "Enhanced sphere tracing", 2014).
+        /// How much longer steps are than that, 0 (not at all) to 1 (so long that the next sphere just touches this one
+        /// if values go on changing as they did). A step after which the two spheres do not overlap is taken back
+        /// (Keinert et al., "Enhanced sphere tracing", 2014; Bálint & Valasek, "Accelerating sphere tracing", 2018).
         relaxation: f32,
     },
     /// For occupancies and other values that are no distances: so many equal steps along the cube's diagonal (Mescheder
@@ -42,9 +45,9 @@ pub enum March {
 }
 
 impl Default for March {
-    /// Spheres with a measured bound, steps longer by 1.5.
+    /// Spheres with a measured bound, nearly touching.
     fn default() -> Self {
-        Self::Spheres { bound: None, relaxation: 1.5 }
+        Self::Spheres { bound: None, relaxation: 0.9 }
     }
 }
 
@@ -71,7 +74,7 @@ pub struct Outcome {
 /// How a march goes on, for all its rays.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stride {
-    /// A step is the value divided by the bound, times the relaxation.
+    /// A step is the value divided by the bound, and the relaxation's share of what the next one should be.
     Spheres { bound: f32, relaxation: f32 },
     /// All steps are that long.
     Equal(f32),
@@ -95,8 +98,8 @@ struct Walker {
     outside: Option<Place>,
     /// The last place within the solid, once there is one: the surface is between the two.
     inside: Option<Place>,
-    /// How much longer than safe its steps are now.
-    relaxation: f32,
+    /// Whether the step there is longer than is safe.
+    relaxed: bool,
     /// Values taken since it was near; 0: not near yet.
     polishes: u32,
     /// Set once it has arrived somewhere.
@@ -110,7 +113,7 @@ pub(super) fn march(field: &mut Field<'_>, rays: &[Ray], stride: Stride) -> Resu
     let mut walkers: Vec<Walker> = Vec::new();
     let (mut points, mut heights) = (Vec::new(), Vec::new());
     loop {
-        walkers.extend(waiting.by_ref().take(BATCH - walkers.len()).map(|ray| Walker::new(ray, stride)));
+        walkers.extend(waiting.by_ref().take(BATCH - walkers.len()).map(Walker::new));
         if walkers.is_empty() {
             return Ok(outcomes);
         }
@@ -132,12 +135,8 @@ pub(super) fn march(field: &mut Field<'_>, rays: &[Ray], stride: Stride) -> Resu
 }
 
 impl Walker {
-    fn new(ray: u32, stride: Stride) -> Self {
-        let relaxation = match stride {
-            Stride::Spheres { relaxation, .. } => relaxation,
-            Stride::Equal(_) => 1.0,
-        };
-        Self { ray, steps: 0, at: 0.0, outside: None, inside: None, relaxation, polishes: 0, end: None }
+    fn new(ray: u32) -> Self {
+        Self { ray, steps: 0, at: 0.0, outside: None, inside: None, relaxed: false, polishes: 0, end: None }
     }
 
     /// Takes the value at the place asked about, and goes on.
@@ -153,13 +152,13 @@ impl Walker {
             }
             return self.stride(ray, here, stride);
         };
-        if let Stride::Spheres { bound, relaxation } = stride {
-            if self.relaxation > 1.0 && (height + last.height) / bound < here.at - last.at {
-                self.relaxation = 1.0;
-                self.at = last.at + last.height / bound;
-                return;
-            }
-            self.relaxation = relaxation;
+        if let Stride::Spheres { bound, .. } = stride
+            && self.relaxed
+            && (height + last.height) / bound < here.at - last.at
+        {
+            self.relaxed = false;
+            self.at = last.at + last.height / bound;
+            return;
         }
         let near = match stride {
             Stride::Spheres { bound, .. } => height <= bound * NEAR * ray.footprint(here.at),
@@ -177,10 +176,10 @@ impl Walker {
 
     /// Goes on from a place outside.
     fn stride(&mut self, ray: &Ray, here: Place, stride: Stride) {
-        self.outside = Some(here);
+        let last = self.outside.replace(here);
         let step = match stride {
             Stride::Equal(step) => step,
-            Stride::Spheres { bound, .. } => {
+            Stride::Spheres { bound, relaxation } => {
                 let safe = here.height / bound;
                 if here.at + safe >= ray.length {
                     return self.arrive(None);
@@ -191,7 +190,12 @@ impl Walker {
                     self.end = Some(Outcome { hit, steps: self.steps, lost: true });
                     return;
                 }
-                self.relaxation * safe
+                // Were the surface plane, spheres that touch had radii of this ratio.
+                let slope = last.map_or(-1.0, |last| (here.height - last.height) / bound / (here.at - last.at));
+                let slope = slope.clamp(-1.0, FLEEING);
+                let beyond = relaxation * safe * (1.0 + slope) / (1.0 - slope);
+                self.relaxed = beyond > 0.0;
+                safe + beyond
             }
         };
         let next = (here.at + step).min(ray.length);

@@ -85,7 +85,7 @@ impl Default for Scene {
 pub struct Statistics {
     /// Rays through the picture.
     pub rays: u64,
-    /// Those that met the cube.
+    /// Those that were followed through the cube.
     pub traced: u64,
     /// Those that met the solid.
     pub hits: u64,
@@ -183,9 +183,9 @@ impl Scene {
             return Err(Error::invalid(format!("{:?} is no colour: give red, green and blue", self.background)));
         }
         match self.march {
-            March::Spheres { relaxation, .. } if !(1.0..=2.0).contains(&relaxation) => Err(Error::invalid(format!(
-                "steps cannot be {relaxation} times as long as is safe: 1 to 2 are possible"
-            ))),
+            March::Spheres { relaxation, .. } if !(0.0..=1.0).contains(&relaxation) => {
+                Err(Error::invalid(format!("steps cannot be relaxed by {relaxation}: 0 to 1 are possible")))
+            }
             March::Steps(steps) if !(1..=1 << 16).contains(&steps) => {
                 Err(Error::invalid(format!("{steps} steps through a cube: 1 to 65536 are possible")))
             }

@@ -41,8 +41,8 @@ impl Scene {
         let background = self.unmixed(self.background.into());
         let range = ValueRange::default();
         self.bands(field, [width, height], aa, 3, &mut rows, |field, view, stride, pixels, values| {
-            let (owners, mut rays) = self.rays(view, pixels, width, aa);
-            let seen = self.see(field, &mut rays, stride)?;
+            let (owners, rays) = self.rays(view, pixels, width, aa);
+            let seen = self.see(field, view, &rays, stride)?;
             let colours = self.colours(field, view, &rays, &seen, stride)?;
             let mut sums = vec![(Vec3::ZERO, per_pixel); values.len() / 3];
             for (owner, colour) in owners.into_iter().zip(colours) {
@@ -71,9 +71,9 @@ impl Scene {
         mut rows: impl FnMut(&[f32]) -> Result<()>,
     ) -> Result<Statistics> {
         self.bands(field, [width, height], 1, 1, &mut rows, |field, view, stride, pixels, depths| {
-            let (owners, mut rays) = self.rays(view, pixels, width, 1);
+            let (owners, rays) = self.rays(view, pixels, width, 1);
             depths.fill(f32::INFINITY);
-            let seen = self.see(field, &mut rays, stride)?;
+            let seen = self.see(field, view, &rays, stride)?;
             for ((owner, ray), seen) in owners.into_iter().zip(&rays).zip(seen) {
                 let distance = match seen {
                     Seen::Background => continue,

@@ -7,7 +7,8 @@ use super::camera::{Ray, View};
 use super::clay::{Lit, clay, key};
 use super::field::{Field, flat};
 use super::light::{Place, openness, shadows};
-use super::march::{Outcome, Stride, march};
+use super::march::{Hit, Stride, march};
+use super::slice::Slice;
 use super::{Look, Scene};
 use crate::Result;
 use crate::signal::{linear_to_srgb, srgb_to_linear};
@@ -20,24 +21,31 @@ pub(super) enum Seen {
     /// The plane, at that distance.
     Plane(f32),
     /// The solid.
-    Solid(super::Hit),
+    Solid(Hit),
 }
 
 impl Scene {
-    /// Follows rays to what they meet first: plane or solid. Those that meet the plane are cut off there.
-    pub(super) fn see(&self, field: &mut Field<'_>, rays: &mut [Ray], stride: Stride) -> Result<Vec<Seen>> {
-        let planes: Vec<Option<f32>> = rays.iter().map(|ray| self.slice.as_ref().and_then(|s| s.meets(ray))).collect();
-        for (ray, plane) in rays.iter_mut().zip(&planes) {
-            ray.length = plane.unwrap_or(ray.length);
-        }
-        let outcomes = march(field, rays, stride)?;
-        field.statistics.count(&outcomes);
-        let seen = |(Outcome { hit, .. }, plane): (Outcome, Option<f32>)| match (hit, plane) {
-            (Some(hit), _) => Seen::Solid(hit),
-            (None, Some(distance)) => Seen::Plane(distance),
-            (None, None) => Seen::Background,
+    /// Follows rays to what they meet first: plane or solid.
+    pub(super) fn see(&self, field: &mut Field<'_>, view: &View, rays: &[Ray], stride: Stride) -> Result<Vec<Seen>> {
+        // What is seen where no solid is, and how far there may be some.
+        let behind = |ray: &Ray| {
+            let distance = self.slice.as_ref().and_then(|slice| slice.meets(ray));
+            let up_to = Ray { length: distance.unwrap_or(ray.length), ..*ray };
+            let side = |slice: &Slice| view.side(slice.axis as usize, slice.offset);
+            let removed = self.slice.is_some_and(|slice| slice.removes(&up_to, side(&slice)));
+            (distance.map_or(Seen::Background, Seen::Plane), (!removed).then_some(up_to))
         };
-        Ok(outcomes.into_iter().zip(planes).map(seen).collect())
+        let (mut seen, up_to): (Vec<Seen>, Vec<Option<Ray>>) = rays.iter().map(behind).unzip();
+        let followed: Vec<Ray> = up_to.iter().copied().flatten().collect();
+        let outcomes = march(field, &followed, stride)?;
+        field.statistics.count(&outcomes);
+        let unhidden = seen.iter_mut().zip(&up_to).filter(|(_, ray)| ray.is_some());
+        for ((seen, _), outcome) in unhidden.zip(outcomes) {
+            if let Some(hit) = outcome.hit {
+                *seen = Seen::Solid(hit);
+            }
+        }
+        Ok(seen)
     }
 
     /// The colours that rays see, as [`Self::mixed`] wants them.

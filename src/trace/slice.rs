@@ -24,24 +24,32 @@ pub struct Slice {
     pub axis: Axis,
     /// Where on the axis it is.
     pub offset: f32,
+    /// Whether what of the solid is on the viewer's side of it is taken away, so that it shows the inside, too.
+    pub cut: bool,
 }
 
 impl FromStr for Slice {
     type Err = String;
 
-    /// `z,0.25`, or `z` for `z,0`.
+    /// `z,0.25`, or `z` for `z,0`: with the solid cut; `z,0.25,whole` leaves it whole.
     fn from_str(text: &str) -> Result<Self, String> {
-        let (axis, offset) = text.split_once(',').unwrap_or((text, "0"));
-        let axis = match axis.trim() {
+        let mut parts = text.split(',').map(str::trim);
+        let (axis, offset) = (parts.next().unwrap_or_default(), parts.next().unwrap_or("0"));
+        let cut = match (parts.next(), parts.next()) {
+            (None, _) => Some(true),
+            (Some("whole"), None) => Some(false),
+            _ => None,
+        };
+        let axis = match axis {
             "x" | "X" => Some(Axis::X),
             "y" | "Y" => Some(Axis::Y),
             "z" | "Z" => Some(Axis::Z),
             _ => None,
         };
-        let offset = offset.trim().parse().ok().filter(|o: &f32| o.is_finite());
-        axis.zip(offset)
-            .map(|(axis, offset)| Self { axis, offset })
-            .ok_or_else(|| format!("'{text}' is no plane: give an axis and where on it, e.g. z,0.25"))
+        let offset = offset.parse().ok().filter(|o: &f32| o.is_finite());
+        (axis.zip(offset).zip(cut))
+            .map(|((axis, offset), cut)| Self { axis, offset, cut })
+            .ok_or_else(|| format!("'{text}' is no plane: give an axis and where on it, e.g. z,0.25 or z,0.25,whole"))
     }
 }
 
@@ -55,6 +63,12 @@ impl Slice {
         let distance = (self.offset - ray.origin[axis]) / ray.direction[axis];
         // No number where the ray is in the plane: a line of it, too thin to be seen.
         (0.0..=ray.length).contains(&distance).then_some(distance)
+    }
+
+    /// Whether the solid is taken away along a ray, seen from the given side of the plane: above 0 is its axis' far end.
+    pub(super) fn removes(&self, ray: &Ray, side: f64) -> bool {
+        let middle = ray.at(0.5 * ray.length)[self.axis as usize];
+        self.cut && f64::from(middle - self.offset) * side > 0.0
     }
 
     /// The plane's colour, display-referred, where the field has that height and slope and a pixel that width.
