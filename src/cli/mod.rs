@@ -10,6 +10,7 @@ mod info;
 mod latent;
 mod mesh;
 mod render;
+mod solid;
 mod train;
 mod training;
 mod view;

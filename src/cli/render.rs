@@ -7,18 +7,20 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use hypersine::engine::{Field, Mosaic, Report};
+use hypersine::engine::{Engine, Field, Mosaic, Report};
 use hypersine::model::{Easing, Model, Morph, Path as ModelPath, Region};
 use hypersine::signal::{Canvas, Depth, picture_format, write_gif, write_rows};
+use hypersine::trace::Statistics;
 use serde_json::json;
 
 use super::latent::{LatentArgs, one, split_layers};
+use super::solid::{SolidArgs, Solids};
 use super::{Global, open_model};
 
 /// Reconstruct pictures: one latent, a morph through several, or all of them
 ///
 /// Coordinates: the whole picture is [-1, 1] along its longer side, x right, y down. PNG and GIF are display-referred;
-/// EXR is 32-bit float in linear light.
+/// EXR is 32-bit float in linear light. Solids are seen by a --camera: x right, y up, z towards it at azimuth 0.
 #[derive(Args)]
 pub(super) struct Render {
     /// Model file, @emoji or @faces
@@ -33,6 +35,8 @@ pub(super) struct Render {
     layers_from: Option<String>,
     #[command(flatten)]
     morph: MorphArgs,
+    #[command(flatten)]
+    solid: SolidArgs,
     /// Size in pixels; of each picture where there are several [default: 256x256, with --all 64x64]
     #[arg(long, value_name = "WxH")]
     size: Option<Size>,
@@ -99,6 +103,14 @@ struct Batch {
     columns: Option<usize>,
 }
 
+/// What of solids is drawn, and where that goes.
+struct Drawn<'a> {
+    z: &'a [f32],
+    columns: Option<usize>,
+    target: &'a Target,
+    size: Size,
+}
+
 /// Where the pictures go.
 enum Target {
     /// Side by side onto one picture; a single one is a sheet, too.
@@ -137,6 +149,7 @@ impl Render {
             all: true,
             layers_from: None,
             morph: MorphArgs::default(),
+            solid: SolidArgs::default(),
             size: None,
             region: None,
             aa: 1,
@@ -149,8 +162,7 @@ impl Render {
         let mut model = open_model(&self.model)?;
         let side = if self.all { 64 } else { 256 };
         let size = self.size.unwrap_or(Size { width: side, height: side });
-        let grid = model.coordinates.grid(size.width, size.height, self.region)?;
-        if model.inr.inputs != 2 {
+        if model.solid.is_none() && model.inr.inputs != 2 {
             bail!("{}: an INR of {} inputs is no picture", self.model, model.inr.inputs);
         }
         let Batch { mut z, names, columns } = self.batch(&model)?;
@@ -161,6 +173,13 @@ impl Render {
         }
         let target = self.target(&names)?;
         let engine = global.engine()?;
+        if model.solid.is_some() {
+            return self.solids(&Drawn { z: &z, columns, target: &target, size }, &engine, &model, global);
+        }
+        if self.solid.is_some() {
+            bail!("{}: pictures have no --camera, --look, --slice and --plain: those are of solids", self.model);
+        }
+        let grid = model.coordinates.grid(size.width, size.height, self.region)?;
         let field = engine.load(&model)?;
         let pictures = names.len().max(1);
         let report = match target {
@@ -193,6 +212,48 @@ impl Render {
                 report.strategy,
                 t.generate_s * 1e3,
                 t.evaluate_s * 1e3
+            )
+        });
+        Ok(())
+    }
+
+    /// Pictures of solids.
+    fn solids(&self, drawn: &Drawn<'_>, engine: &Engine, model: &Arc<Model>, global: &Global) -> Result<()> {
+        if self.region.is_some() {
+            bail!("--region is a part of a picture; of a solid --camera shows another side");
+        }
+        let size = [drawn.size.width, drawn.size.height];
+        let solids = Solids { engine, model, view: &self.solid, size, aa: self.aa, depth: self.depth, global };
+        let latents: Vec<&[f32]> = match model.latent_dim() {
+            0 => vec![&[]],
+            _ if drawn.z.is_empty() => vec![&[]],
+            dim => drawn.z.chunks_exact(dim).collect(),
+        };
+        let mut statistics = Statistics::default();
+        match drawn.target {
+            Target::Sheet => statistics = solids.sheet(&self.output, &latents, drawn.columns)?,
+            Target::Animation => statistics = solids.animate(&self.output, &latents, self.morph.fps.unwrap_or(20))?,
+            Target::Files(files) => {
+                for (file, z) in files.iter().zip(&latents) {
+                    statistics = solids.write(file, z)?;
+                }
+            }
+        }
+        let steps = statistics.steps as f64 / (statistics.traced as f64).max(1.0);
+        let json = json!({
+            "output": self.output, "size": size, "pictures": latents.len(), "device": engine.describe(),
+            "trace": statistics, "steps_per_ray": steps, "rays_per_s": statistics.rays_per_second(),
+        });
+        global.report(&json, || {
+            format!(
+                "{}: {} of {}x{} on {}: {} rays, {steps:.1} steps each, {:.2} s",
+                self.output.display(),
+                latents.len(),
+                size[0],
+                size[1],
+                engine.describe(),
+                statistics.rays,
+                statistics.seconds
             )
         });
         Ok(())

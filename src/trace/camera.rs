@@ -97,9 +97,7 @@ impl FromStr for Orbit {
         let numbers: Vec<f64> = text.split(',').map(number).collect::<Option<_>>().unwrap_or_default();
         let orbit = match numbers[..] {
             [azimuth, elevation] => Self { azimuth, elevation, ..Self::default() },
-            [azimuth, elevation, distance] => {
-                Self { azimuth, elevation, distance: Some(distance), ..Self::default() }
-            }
+            [azimuth, elevation, distance] => Self { azimuth, elevation, distance: Some(distance), ..Self::default() },
             [azimuth, elevation, distance, fov] => Self { azimuth, elevation, distance: Some(distance), fov },
             _ => {
                 return Err(format!(
@@ -111,7 +109,9 @@ impl FromStr for Orbit {
             return Err(format!("'{text}' is no camera: its distance must be more than 0"));
         }
         if !(0.0..180.0).contains(&orbit.fov) {
-            return Err(format!("'{text}' is no camera: its field of view must be at least 0 and less than 180 degrees"));
+            return Err(format!(
+                "'{text}' is no camera: its field of view must be at least 0 and less than 180 degrees"
+            ));
         }
         Ok(orbit)
     }
@@ -202,7 +202,11 @@ impl View {
             direction: direction.as_vec3(),
             before: near as f32,
             length: (far - near) as f32,
-            footprint: if self.perspective { [FINEST * cube.side, pixel] } else { [pixel.max(FINEST * cube.side), 0.0] },
+            footprint: if self.perspective {
+                [FINEST * cube.side, pixel]
+            } else {
+                [pixel.max(FINEST * cube.side), 0.0]
+            },
         })
     }
 

@@ -43,7 +43,8 @@ impl Field<'_> {
         for (points, out) in points.chunks(3 * BATCH).zip(gradients.chunks_mut(3 * BATCH)) {
             self.gradients(points, out)?;
         }
-        let slope = |g: &[f32]| Some(self.outwards() * Vec3::from_slice(g)).filter(|g| g.is_finite()).unwrap_or_default();
+        let slope =
+            |g: &[f32]| Some(self.outwards() * Vec3::from_slice(g)).filter(|g| g.is_finite()).unwrap_or_default();
         Ok(gradients.chunks_exact(3).map(slope).collect())
     }
 

@@ -148,8 +148,7 @@ impl Scene {
     /// Checks the scene and measures what is to be measured.
     fn begin<'a>(&self, implicit: &'a mut dyn Implicit) -> Result<(Field<'a>, Stride)> {
         self.check()?;
-        let mut field =
-            Field { implicit, level: self.level, inside: self.inside, statistics: Statistics::default() };
+        let mut field = Field { implicit, level: self.level, inside: self.inside, statistics: Statistics::default() };
         let stride = match self.march {
             March::Spheres { bound, relaxation } => {
                 let bound = match bound {

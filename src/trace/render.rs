@@ -112,7 +112,9 @@ impl Scene {
         for first in (0..height).step_by(count(lines)) {
             let pixels = first * width..(first + lines).min(height) * width;
             band.resize(count(pixels.end - pixels.start) * channels, 0.0);
-            for (start, values) in (pixels.start..).step_by(count(at_once)).zip(band.chunks_mut(count(at_once) * channels)) {
+            for (start, values) in
+                (pixels.start..).step_by(count(at_once)).zip(band.chunks_mut(count(at_once) * channels))
+            {
                 let run = start..start + values.len() as u64 / channels as u64;
                 field.statistics.rays += (run.end - run.start) * u64::from(aa * aa);
                 make(&mut field, &view, stride, run, values)?;

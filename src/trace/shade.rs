@@ -113,13 +113,8 @@ impl Scene {
     ) -> Result<Vec<Vec3>> {
         let axes = view.axes();
         let everywhere = || vec![1.0; places.len()];
-        let keys = if self.shadow {
-            shadows(field, &self.cube, places, key(&axes), stride)?
-        } else {
-            everywhere()
-        };
-        let opens =
-            if self.occlusion { openness(field, &self.cube, places, stride)? } else { everywhere() };
+        let keys = if self.shadow { shadows(field, &self.cube, places, key(&axes), stride)? } else { everywhere() };
+        let opens = if self.occlusion { openness(field, &self.cube, places, stride)? } else { everywhere() };
         let turned = |v: Vec3| Vec3::from(axes.map(|axis| axis.dot(v)));
         let lit = keys.into_iter().zip(opens).map(|(key, open)| Lit { key, open });
         Ok((places.iter().zip(directions).zip(lit))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Adam, AdamConfig, Ema, Moments, parameters, squares};
 use crate::cpu::{Gradients, Network};
 use crate::engine::Engine;
-use crate::model::{Batch, Goal, Hypernetwork, Jet, Losses, Model, Objective};
+use crate::model::{Batch, Goal, Hypernetwork, Losses, Model, Objective};
 use crate::{Error, Result, gpu};
 
 /// Which gradients a step wants.
@@ -95,8 +95,9 @@ impl Learner {
                 Ok(losses)
             }
             Machine::Gpu(learner) => {
+                learner.accepts(Objective::<f32>::jet(objective))?;
                 let Goal::Supervised(objective) = objective else { return Err(on_cpu_alone()) };
-                if Objective::<f32>::jet(objective) != Jet::Value || objective.within.is_some() {
+                if objective.within.is_some() {
                     return Err(on_cpu_alone());
                 }
                 self.dz.clear();
@@ -238,7 +239,5 @@ impl Learner {
 }
 
 fn on_cpu_alone() -> Error {
-    Error::invalid(
-        "this loss is one of derivatives or clamped distances, which only the CPU backend learns; give --device cpu",
-    )
+    Error::invalid("clamped distances and oriented points are learned by the CPU backend only: give --device cpu")
 }

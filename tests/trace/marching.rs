@@ -41,8 +41,7 @@ fn a_measured_bound_leaves_no_holes() {
         let steep = |p| scale * f(p);
         let mut holes = Vec::new();
         for bound in [None, Some(1.0)] {
-            let (rays, outcomes, statistics) =
-                traced(March::Spheres { bound, relaxation: 0.9 }, steep, [96, 72]);
+            let (rays, outcomes, statistics) = traced(March::Spheres { bound, relaxation: 0.9 }, steep, [96, 72]);
             let missed = missed(&rays, &outcomes, f, 1e-4);
             println!(
                 "{name} {scale} times too steep, bound {bound:?} ({:?}): {missed} of {} rays miss what is there; {:.2} \
@@ -146,10 +145,12 @@ fn eyes_within() {
     let (found, _) = depths(&scene, ball(DVec3::ZERO, 0.5), [9, 7]);
     assert!(found.iter().all(|&d| d == 0.0), "{found:?}");
     let mut finite = true;
-    scene.render(&mut Analytic::new(ball(DVec3::ZERO, 0.5)), 9, 7, 1, |rows| {
-        finite &= rows.iter().all(|v| v.is_finite());
-        Ok(())
-    }).unwrap();
+    scene
+        .render(&mut Analytic::new(ball(DVec3::ZERO, 0.5)), 9, 7, 1, |rows| {
+            finite &= rows.iter().all(|v| v.is_finite());
+            Ok(())
+        })
+        .unwrap();
     assert!(finite);
     // Within the cube, before the solid.
     scene.camera.eye = DVec3::new(0.0, 0.0, 0.9);

@@ -60,9 +60,8 @@ fn normals_are_exact() {
 fn what_is_right_is_right_and_what_is_up_is_up() {
     let f = |p| ball(DVec3::new(0.6, 0.0, 0.0), 0.3)(p).min(ball(DVec3::new(0.0, 0.7, 0.0), 0.15)(p));
     let (found, _) = depths(&seen_from("0,0"), f, [100, 100]);
-    let share = |keep: fn([f64; 2]) -> bool| {
-        pixels([100, 100]).zip(&found).filter(|(p, d)| d.is_finite() && keep(*p)).count()
-    };
+    let share =
+        |keep: fn([f64; 2]) -> bool| pixels([100, 100]).zip(&found).filter(|(p, d)| d.is_finite() && keep(*p)).count();
     let [right, left, up, down] = [
         share(|[x, y]| x > 60.0 && (y - 50.0).abs() < 15.0),
         share(|[x, _]| x < 40.0),
@@ -77,7 +76,8 @@ fn what_is_right_is_right_and_what_is_up_is_up() {
 fn a_pixel_is_the_mean_of_its_light() {
     for look in [Look::Clay, Look::Normals] {
         let scene = Scene { look, march: BOUND, slice: Some("x,0.1,whole".parse().unwrap()), ..seen_from("30,20") };
-        let (fine, coarse) = (picture(&scene, crate::fields::torus, [69, 51], 1), picture(&scene, crate::fields::torus, [23, 17], 3));
+        let (fine, coarse) =
+            (picture(&scene, crate::fields::torus, [69, 51], 1), picture(&scene, crate::fields::torus, [23, 17], 3));
         let mut worst = 0.0_f32;
         for (i, pixel) in coarse.iter().enumerate() {
             let (x, y) = (i % 23 * 3, i / 23 * 3);
@@ -129,7 +129,11 @@ fn it_is_darker_near_a_wall_and_at_a_shadows_heart() {
         .filter(|(away, _)| (0.005..1.5).contains(away))
         .collect();
     let open = rows.last().unwrap().1;
-    println!("light from {:.3} from the wall on: {:?}", rows[0].0, rows.iter().step_by(5).map(|r| r.1).collect::<Vec<_>>());
+    println!(
+        "light from {:.3} from the wall on: {:?}",
+        rows[0].0,
+        rows.iter().step_by(5).map(|r| r.1).collect::<Vec<_>>()
+    );
     assert!(rows.windows(2).all(|r| r[1].1 >= r[0].1 - 1e-4), "light does not grow away from the wall");
     assert!(rows[0].1 < 0.9 * open && rows.len() > 50);
     // Beyond the reach of 0.24 the wall is forgotten.
