@@ -40,7 +40,7 @@ pub fn fidelity(body: &mut Body, truth: &Shape, cells: u32, how: &Comparison) ->
             let (count, sigma) = NEAR;
             let points = truth.near_surface(count, sigma, &mut ChaCha8Rng::seed_from_u64(how.seed))?;
             let mut gradients = vec![0.0; 3 * count];
-            body.gradients(&points.iter().flat_map(|p| p.to_array()).collect::<Vec<_>>(), &mut gradients)?;
+            body.gradients(&points.iter().flat_map(glam::Vec3::to_array).collect::<Vec<_>>(), &mut gradients)?;
             let lengths = gradients.as_chunks::<3>().0.iter().map(|&g| f64::from(glam::Vec3::from(g).length()));
             Some(lengths.map(|l| (l - 1.0).abs()).sum::<f64>() / count as f64)
         }

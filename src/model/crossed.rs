@@ -63,7 +63,8 @@ impl Model {
             coordinates: self.coordinates,
             values: self.values,
             provenance: self.provenance.clone(),
-            solid: self.solid.clone(),
+            // Where a solid that is in no table lies is not known.
+            solid: self.solid.as_ref().map(|s| Solid { frames: Vec::new(), ..*s }),
             training: None,
         };
         model.validate()?;

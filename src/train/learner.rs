@@ -95,7 +95,7 @@ impl Learner {
                 Ok(losses)
             }
             Machine::Gpu(learner) => {
-                learner.accepts(Objective::<f32>::jet(objective))?;
+                gpu::Learner::accepts(Objective::<f32>::jet(objective))?;
                 let Goal::Supervised(objective) = objective else { return Err(on_cpu_alone()) };
                 if objective.within.is_some() {
                     return Err(on_cpu_alone());

@@ -54,7 +54,7 @@ fn side(grid: &Grid) -> f64 {
     (grid.step[0] * grid.step[1]).abs().sqrt()
 }
 
-/// A picture's values at pixels, of which those beyond its edges are mirrored, edge pixels twice (SciPy's `reflect`).
+/// A picture's values at pixels, of which those beyond its edges are mirrored, edge pixels twice (`reflect` in `scipy.ndimage`).
 fn at(picture: &Picture, x: i64, y: i64, channel: usize) -> f64 {
     let mirrored = |i: i64, n: u32| -> usize {
         let last = i64::from(n) - 1;
