@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::heads::{Place, Slots};
-use super::{Head, Hypernetwork, Jet, LatentTable, LayerShape, Model};
+use super::{Head, Hypernetwork, Jet, LatentTable, LayerShape, Model, Solid};
 use crate::math::{dot, zip};
 use crate::{Error, Result};
 

@@ -15,7 +15,7 @@ use crate::model::ValueRange;
 use crate::surface::Implicit;
 use crate::{Error, Result};
 
-/// Rays that are followed together, at most. All that is known of them takes some 100 MiB.
+/// Rays that are followed together, at most. What is known of them takes a few hundred bytes each.
 pub(super) const RAYS: usize = 1 << 19;
 /// Longest side of a picture in pixels.
 const MAX_SIDE: u32 = 1 << 17;

@@ -2,7 +2,7 @@
 
 use glam::DVec3;
 use hypersine::surface::{Cube, Inside};
-use hypersine::trace::{March, Orbit, Scene, Statistics, View};
+use hypersine::trace::{Camera, March, Orbit, Projection, Scene, Statistics, View};
 
 use crate::fields::{Analytic, ball};
 
@@ -42,11 +42,11 @@ fn entered(origin: DVec3, direction: DVec3, middle: DVec3, radius: f64) -> Optio
 /// The outline of a ball in the picture, as so many of its points that they are near together.
 fn outline(view: &View, scene: &Scene, middle: DVec3, radius: f64) -> Vec<[f64; 2]> {
     // The circle in which lines of sight touch: the ball's middle, radius and direction of the circle.
-    let (towards, perspective) = match scene.camera.projection {
-        hypersine::trace::Projection::Perspective { .. } => (scene.camera.eye - middle, true),
-        hypersine::trace::Projection::Orthographic { .. } => (scene.camera.eye - scene.camera.target, false),
+    let Camera { eye, target, projection, .. } = scene.camera;
+    let (towards, share) = match projection {
+        Projection::Perspective { .. } => (eye - middle, radius / eye.distance(middle)),
+        Projection::Orthographic { .. } => (eye - target, 0.0),
     };
-    let share = if perspective { radius / towards.length() } else { 0.0 };
     let axis = towards.normalize();
     let (centre, circle) = (middle + share * radius * axis, radius * (1.0 - share * share).sqrt());
     let (u, v) = axis.any_orthonormal_pair();
@@ -57,8 +57,8 @@ fn outline(view: &View, scene: &Scene, middle: DVec3, radius: f64) -> Vec<[f64; 
         .collect()
 }
 
-/// The farthest that a pixel on the wrong side of the outline is from it, in pixels; the worst depth where the surface is
-/// not seen at a glancing angle, in widths of a pixel; and the worst steepness of a hit.
+/// The farthest that a pixel on the wrong side of the outline is from it, in pixels; and by how much depths are off where
+/// the surface is not seen at a glancing angle, in widths of a pixel.
 fn compare(scene: &Scene, f: impl Fn(DVec3) -> f64, middle: DVec3, radius: f64, size: [u32; 2]) -> [f64; 2] {
     let view = scene.camera.view(size[0], size[1]).unwrap();
     let (found, statistics) = depths(scene, f, size);
