@@ -234,7 +234,7 @@ impl View {
 
     /// The picture's right, its up, and the way towards the viewer, of length 1 each.
     pub fn axes(&self) -> [Vec3; 3] {
-        self.axes.map(|a| a.as_vec3())
+        self.axes.map(DVec3::as_vec3)
     }
 }
 

@@ -242,7 +242,7 @@ impl Walker {
             }
         };
         if last || next >= ray.length {
-            return self.arrive(Some(Hit { distance: here.at, cut: false }));
+            return self.arrive(Some(Hit { distance: next.min(ray.length), cut: false }));
         }
         self.at = next;
     }

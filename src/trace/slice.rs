@@ -58,7 +58,7 @@ const SPACING: f32 = 0.025;
 
 impl Slice {
     /// At what distance a ray meets the plane, if it does.
-    pub(super) fn meets(&self, ray: &Ray) -> Option<f32> {
+    pub(super) fn meets(self, ray: &Ray) -> Option<f32> {
         let axis = self.axis as usize;
         let distance = (self.offset - ray.origin[axis]) / ray.direction[axis];
         // No number where the ray is in the plane: a line of it, too thin to be seen.
@@ -66,13 +66,13 @@ impl Slice {
     }
 
     /// Whether the solid is taken away along a ray, seen from the given side of the plane: above 0 is its axis' far end.
-    pub(super) fn removes(&self, ray: &Ray, side: f64) -> bool {
+    pub(super) fn removes(self, ray: &Ray, side: f64) -> bool {
         let middle = ray.at(0.5 * ray.length)[self.axis as usize];
         self.cut && f64::from(middle - self.offset) * side > 0.0
     }
 
     /// The plane's colour, display-referred, where the field has that height and slope and a pixel that width.
-    pub(super) fn colour(&self, height: f32, slope: Vec3, pixel: f32, side: f32) -> Vec3 {
+    pub(super) fn colour(self, height: f32, slope: Vec3, pixel: f32, side: f32) -> Vec3 {
         let mut along = slope;
         along[self.axis as usize] = 0.0;
         // By how much the height changes across a pixel.

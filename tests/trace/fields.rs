@@ -45,10 +45,9 @@ impl<F: Fn(DVec3) -> f64> Implicit for Analytic<F> {
         assert!(points.len() == out.len() && !out.is_empty() && out.len() <= 3 * BATCH);
         self.gradients += out.len() as u64 / 3;
         for (p, out) in points.chunks_exact(3).zip(out.chunks_exact_mut(3)) {
-            for axis in 0..3 {
-                let step = 1e-5 * DVec3::AXES[axis];
-                let rise = (self.function)(point(p) + step) - (self.function)(point(p) - step);
-                out[axis] = (rise / 2e-5) as f32;
+            for (out, axis) in out.iter_mut().zip(DVec3::AXES) {
+                let (ahead, behind) = (point(p) + 1e-5 * axis, point(p) - 1e-5 * axis);
+                *out = (((self.function)(ahead) - (self.function)(behind)) / 2e-5) as f32;
             }
         }
         Ok(())

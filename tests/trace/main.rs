@@ -1,4 +1,6 @@
 //! Pictures of solids: `cargo test --release --test trace`.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(unreachable_pub, reason = "the parts share what they need")]
 
 mod cameras;
 mod fields;

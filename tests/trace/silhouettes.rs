@@ -101,7 +101,7 @@ fn balls_have_their_outline_and_depth() {
             for size in SIZES {
                 let [outside, deep] = compare(&seen_from(camera), ball(middle, radius), middle, radius, size);
                 assert!(outside < 0.2, "the outline is off by {outside}");
-                assert!(deep < 0.05, "depths are off by {deep} pixels");
+                assert!(deep < 0.01, "depths are off by {deep} pixels");
             }
         }
     }
@@ -120,7 +120,7 @@ fn occupancies_have_the_same_outline() {
                 let soft = compare(&scene, soft, middle, radius, size);
                 let hard = compare(&scene, hard, middle, radius, size);
                 assert!(soft[0] < 1.0 && hard[0] < 1.0, "the outline is off by {soft:?}, {hard:?}");
-                assert!(soft[1] < 0.05 && hard[1] < 0.05, "depths are off by {soft:?}, {hard:?} pixels");
+                assert!(soft[1] < 0.01 && hard[1] < 0.01, "depths are off by {soft:?}, {hard:?} pixels");
             }
         }
     }
