@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hypersine::engine::{DeviceChoice, Engine};
-use hypersine::model::{Batch, Inr, Loss, Model, Penalties, Supervised};
+use hypersine::model::{Batch, Goal, Inr, Model, Penalties, Supervised};
 use hypersine::train::{Adam, AdamConfig, Learner, Parameter, Wanted};
 
 const LATENTS: usize = 32;

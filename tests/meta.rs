@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use hypersine::cpu::{Gradients, Network};
 use hypersine::engine::{Engine, Strategy};
-use hypersine::model::{Batch, Coordinates, Domain, Inr, Loss, Model, Penalties, Supervised, ValueRange};
+use hypersine::model::{Batch, Coordinates, Domain, Inr, Model, Supervised, ValueRange};
 use hypersine::signal::{Picture, psnr};
 use hypersine::train::{
-    AdamConfig, BatchConfig, Config, EncodeConfig, FamilyConfig, InnerLoop, Learner, NetworkConfig, Observed,
-    OptimiserConfig, Samples, Search, Signals, StopConfig, Trainer, encode,
+    AdamConfig, BatchConfig, Config, EncodeConfig, FamilyConfig, InnerLoop, Learner, NetworkConfig, Observation,
+    Observed, OptimiserConfig, Samples, Search, Signals, StopConfig, Trainer, encode,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

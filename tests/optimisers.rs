@@ -10,7 +10,7 @@ use common::{engines, fixture};
 use hypersine::cpu::{Gradients, Network};
 use hypersine::engine::Engine;
 use hypersine::math::Real;
-use hypersine::model::{Batch, Loss, Model, Penalties, Supervised, file};
+use hypersine::model::{Batch, Goal, Model, Penalties, Supervised, file};
 use hypersine::train::{Adam, AdamConfig, Learner, Parameter, Wanted, parameters, scatter_rows};
 use safetensors::SafeTensors;
 

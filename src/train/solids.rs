@@ -113,9 +113,11 @@ pub(super) fn on_surface(points: usize) -> usize {
 impl Pool {
     fn new(shape: &Shape, side: Side, size: usize, rng: &mut ChaCha8Rng) -> Result<Self> {
         let mut points = Vec::with_capacity(size);
+        // Of occupancies nothing but samples says that what is far away is outside.
+        let near = if side == Side::Occupancy { 0.5 } else { 1.0 };
         for (share, sigma) in NEAR {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of the pool")]
-            let count = (share * size as f64) as usize;
+            let count = (near * share * size as f64) as usize;
             points.extend(shape.near_surface(count, sigma, rng)?);
         }
         points.extend(in_box(size - points.len(), rng));
