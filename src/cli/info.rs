@@ -66,7 +66,7 @@ impl Info {
             "macs_per_latent": model.hypernetwork.macs_per_latent(),
             "latent_dim": model.latent_dim(), "latents": model.latents.names(),
             "coordinates": model.coordinates, "values": model.values, "provenance": model.provenance,
-            "training": model.training,
+            "solid": model.solid, "training": model.training,
         });
         global.report(&json, || self.text(&model, &spreads));
         Ok(())

@@ -74,6 +74,12 @@ impl View {
     pub(super) fn run(&self, global: &Global) -> Result<()> {
         let started = Instant::now();
         let path = Path::new(&self.model);
+        if Signals::are_solids(path) {
+            bail!(
+                "{}: the window shows pictures; `fit` learns a shape, and `render --camera` shows it",
+                path.display()
+            );
+        }
         let (open, latent, mix) = if path.is_dir() || is_picture(path) {
             if self.latent.is_some() {
                 bail!("--latent: {} is learned from the start; it has no latents yet", self.model);

@@ -132,7 +132,7 @@ fn check(model: &Model) -> Result<()> {
     let inr = &model.inr;
     if inr.inputs != 2 || inr.outputs > 4 {
         return Err(Error::invalid(format!(
-            "an INR of {} inputs and {} outputs is no picture; the viewer shows pictures",
+            "an INR of {} inputs and {} outputs is no picture, which is what the window shows; `render --camera` shows a solid",
             inr.inputs, inr.outputs
         )));
     }
