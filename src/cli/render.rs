@@ -235,7 +235,7 @@ impl Render {
             Target::Animation => statistics = solids.animate(&self.output, &latents, self.morph.fps.unwrap_or(20))?,
             Target::Files(files) => {
                 for (file, z) in files.iter().zip(&latents) {
-                    statistics = solids.write(file, z)?;
+                    statistics.merge(&solids.write(file, z)?);
                 }
             }
         }

@@ -101,7 +101,7 @@ impl Solids<'_> {
             for z in latents {
                 let (picture, statistics) = self.picture(z)?;
                 frame(&picture)?;
-                add(&mut all, &statistics);
+                all.merge(&statistics);
                 bar.inc(1);
             }
             Ok(all)
@@ -140,7 +140,7 @@ impl Solids<'_> {
                     for (to, from) in values.chunks_exact_mut(row * columns).zip(picture.chunks_exact(row)) {
                         to[column * row..][..row].copy_from_slice(from);
                     }
-                    add(&mut all, &statistics);
+                    all.merge(&statistics);
                     bar.inc(1);
                 }
                 rows(&values)?;
@@ -166,19 +166,4 @@ impl Solids<'_> {
         let [width, height] = self.size;
         scene.render(&mut body, width, height, self.aa, rows)
     }
-}
-
-/// Adds what another picture cost.
-fn add(all: &mut Statistics, one: &Statistics) {
-    all.rays += one.rays;
-    all.traced += one.traced;
-    all.hits += one.hits;
-    all.steps += one.steps;
-    all.longest = all.longest.max(one.longest);
-    all.lost += one.lost;
-    all.evaluations += one.evaluations;
-    all.batches += one.batches;
-    all.gradients += one.gradients;
-    all.bound = [all.bound, one.bound].into_iter().flatten().reduce(f32::max);
-    all.seconds += one.seconds;
 }

@@ -113,6 +113,21 @@ impl Statistics {
         if self.seconds > 0.0 { self.rays as f64 / self.seconds } else { 0.0 }
     }
 
+    /// Adds what another picture cost.
+    pub fn merge(&mut self, other: &Self) {
+        self.rays += other.rays;
+        self.traced += other.traced;
+        self.hits += other.hits;
+        self.steps += other.steps;
+        self.longest = self.longest.max(other.longest);
+        self.lost += other.lost;
+        self.evaluations += other.evaluations;
+        self.batches += other.batches;
+        self.gradients += other.gradients;
+        self.bound = [self.bound, other.bound].into_iter().flatten().reduce(f32::max);
+        self.seconds += other.seconds;
+    }
+
     fn count(&mut self, outcomes: &[Outcome]) {
         self.traced += outcomes.len() as u64;
         for outcome in outcomes {

@@ -157,10 +157,9 @@ impl Observation {
     /// Of a solid of which points on its surface and their normals are known, in its box: values there, and a little way
     /// inwards and outwards. Only the signs of logits are known: they are asked for 0 and for 3 (95 %).
     pub fn of_surface(side: Side, cloud: &PointCloud) -> Self {
-        let inwards = [0.0, -ASIDE, ASIDE];
         let (mut coordinates, mut values) = (Vec::new(), Vec::new());
         for (p, n) in cloud.points.iter().zip(&cloud.normals) {
-            for by in inwards {
+            for by in [0.0, -ASIDE, ASIDE] {
                 coordinates.extend((*p + *n * by).to_array());
                 values.push(match side {
                     Side::Distance => by,
