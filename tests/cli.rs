@@ -4,56 +4,11 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
 use common::fixture;
+use common::program::{fails, hypersine, json, ok};
 use hypersine::model::file::{self, Precision};
 use hypersine::model::{self, Source};
 use image::AnimationDecoder;
-
-fn hypersine(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_hypersine"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("DISPLAY")
-        .env_remove("WAYLAND_DISPLAY")
-        // What this machine's user measured must not decide what the tests see.
-        .env("XDG_CACHE_HOME", folder.join("cache"))
-        .output()
-        .unwrap()
-}
-
-fn ok(folder: &Path, arguments: &[&str]) -> String {
-    let out = hypersine(folder, arguments);
-    assert!(out.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8(out.stdout).unwrap()
-}
-
-fn json(folder: &Path, arguments: &[&str]) -> serde_json::Value {
-    serde_json::from_str(&ok(folder, &[arguments, &["--json"]].concat())).unwrap()
-}
-
-/// Runs a command that must fail with status 1, one sentence on stderr that holds every one of `words`, and no
-/// new file in the folder.
-fn fails(folder: &Path, arguments: &[&str], words: &[&str]) {
-    let list = || {
-        let mut names: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
-        names.sort();
-        names
-    };
-    let before = list();
-    let out = hypersine(folder, arguments);
-    let stderr = String::from_utf8(out.stderr).unwrap();
-    assert_eq!(out.status.code(), Some(1), "{arguments:?}: {stderr}");
-    let lines: Vec<&str> = stderr.lines().filter(|l| !l.starts_with("warn:")).collect();
-    assert_eq!(lines.len(), 1, "{arguments:?} should give one sentence: {stderr}");
-    for word in words {
-        assert!(lines[0].contains(word), "{arguments:?} should speak of '{word}': {stderr}");
-    }
-    assert!(!lines[0].contains("panicked"), "{stderr}");
-    assert_eq!(before, list(), "{arguments:?} left a file behind");
-}
 
 #[test]
 fn render_writes_what_was_asked() {

@@ -2,37 +2,28 @@
 //! files that get one clear sentence.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::path::Path;
-use std::process::{Command, Output};
+mod common;
 
+use std::path::Path;
+use std::process::Output;
+
+use common::program;
 use glam::{DAffine3, DVec3, Vec3};
 use hypersine::model::file;
 use hypersine::signal::shape::{Geometry, Shape, load};
 use hypersine::surface::{Implicit, Search, Settings, components, extract, write};
 
+/// On the CPU backend, which alone learns from derivatives.
 fn hypersine(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hypersine"));
-    command.args(arguments).args(["--device", "cpu"]).current_dir(folder);
-    command.env("XDG_CACHE_HOME", folder.join("cache")).output().unwrap()
+    program::hypersine(folder, &[arguments, &["--device", "cpu"]].concat())
 }
 
 fn json(folder: &Path, arguments: &[&str]) -> serde_json::Value {
-    let out = hypersine(folder, &[arguments, &["--json"]].concat());
-    assert!(out.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
-    serde_json::from_slice(&out.stdout).unwrap()
+    program::json(folder, &[arguments, &["--device", "cpu"]].concat())
 }
 
-/// A command that must fail with status 1 and one sentence with these words, and leave `out` unwritten.
 fn fails(folder: &Path, arguments: &[&str], words: &[&str]) {
-    let out = hypersine(folder, arguments);
-    let stderr = String::from_utf8(out.stderr).unwrap();
-    assert_eq!(out.status.code(), Some(1), "{arguments:?}: {stderr}");
-    let lines: Vec<&str> = stderr.lines().filter(|l| !l.starts_with("warn:")).collect();
-    assert_eq!(lines.len(), 1, "{arguments:?} should give one sentence: {stderr}");
-    for word in words {
-        assert!(lines[0].contains(word), "{arguments:?} should speak of '{word}': {stderr}");
-    }
-    assert!(!folder.join("out.safetensors").exists() && !folder.join("out.png").exists(), "{arguments:?}");
+    program::fails(folder, &[arguments, &["--device", "cpu"]].concat(), words);
 }
 
 /// The distance from an ellipsoid of these half axes, nearly: exact enough for its surface.

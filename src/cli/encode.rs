@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 use hypersine::engine::{Body, Engine};
-use hypersine::fidelity::fidelity;
+use hypersine::fidelity::{Fidelity, fidelity, mean};
 use hypersine::model::file::{self, Precision};
 use hypersine::model::{Domain, Frame, LatentTable, Model, Solid, ValueRange};
 use hypersine::output::write_npy;
@@ -132,36 +132,30 @@ impl Encode {
         let how = Comparison { seed: global.seed, ..Comparison::default() };
         let mut figures = Vec::new();
         for ((name, _, shape), z) in shapes.iter().zip(z.chunks_exact(model.latent_dim())) {
-            let inside_is_known = shape.has_inside();
-            let close =
-                fidelity(&mut Body::new(engine, model, z)?, shape, RESOLUTION, &how).with_context(|| name.clone())?;
-            figures.push((name, close.closeness, inside_is_known));
+            let mut body = Body::new(engine, model, z)?;
+            figures.push(fidelity(&mut body, shape, RESOLUTION, &how).with_context(|| name.clone())?);
         }
-        let count = figures.len() as f64;
-        let mean = |f: fn(&Closeness) -> f64| figures.iter().map(|(_, c, _)| f(c)).sum::<f64>() / count;
-        let (iou, chamfer) = (mean(|c| c.iou.unwrap_or(0.0)), mean(|c| c.chamfer_l1));
-        let normals = mean(|c| c.normal_consistency);
-        let iou = figures.iter().all(|f| f.2).then_some(iou);
-        let rows: Vec<_> = figures
-            .iter()
-            .map(|(name, c, _)| json!({"name": name, "iou": c.iou, "chamfer_l1": c.chamfer_l1, "normal_consistency": c.normal_consistency}))
-            .collect();
-        let json = json!({
-            "output": self.output, "points": points, "signals": rows,
-            "mean": {"iou": iou, "chamfer_l1": chamfer, "normal_consistency": normals},
-        });
+        // A mean over some of them alone would not be one over the same shapes as the others.
+        let all_known = figures.iter().all(|f| f.closeness.iou.is_some());
+        let all = mean(&figures).closeness;
+        let all = Closeness { iou: all.iou.filter(|_| all_known), ..all };
+        let shown = |Closeness { iou, chamfer_l1, normal_consistency, .. }: Closeness| json!({"iou": iou, "chamfer_l1": chamfer_l1, "normal_consistency": normal_consistency});
+        let named = |(name, f): (&String, &Fidelity)| {
+            let mut row = shown(f.closeness);
+            row["name"] = json!(name);
+            row
+        };
+        let rows: Vec<_> = names.iter().zip(&figures).map(named).collect();
+        let json = json!({"output": self.output, "points": points, "signals": rows, "mean": shown(all)});
         global.report(&json, || {
-            let shown = |iou: Option<f64>| iou.map_or_else(|| "-".into(), |v| format!("{v:.4}"));
             let mut text = format!("{:<32} {:>7} {:>11} {:>8}\n", "signal", "IoU", "Chamfer-L1", "normals");
-            for (name, c, _) in &figures {
-                text +=
-                    &format!("{name:<32} {:>7} {:>11.6} {:>8.4}\n", shown(c.iou), c.chamfer_l1, c.normal_consistency);
-            }
-            text + &format!(
-                "{:<32} {:>7} {chamfer:>11.6} {normals:>8.4}",
-                format!("mean of {}", figures.len()),
-                shown(iou)
-            )
+            let mut line = |name: &str, Closeness { iou, chamfer_l1, normal_consistency, .. }: Closeness| {
+                let iou = iou.map_or_else(|| "-".into(), |v| format!("{v:.4}"));
+                text += &format!("{name:<32} {iou:>7} {chamfer_l1:>11.6} {normal_consistency:>8.4}\n");
+            };
+            names.iter().zip(&figures).for_each(|(name, f)| line(name, f.closeness));
+            line(&format!("mean of {}", figures.len()), all);
+            text.trim_end().to_owned()
         });
         Ok(())
     }

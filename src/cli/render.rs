@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use hypersine::engine::{Engine, Field, Mosaic, Report};
+use hypersine::engine::{Field, Mosaic, Report};
 use hypersine::model::{Easing, Model, Morph, Path as ModelPath, Region};
 use hypersine::signal::{Canvas, Depth, picture_format, write_gif, write_rows};
 use hypersine::trace::Statistics;
@@ -103,14 +103,6 @@ struct Batch {
     columns: Option<usize>,
 }
 
-/// What of solids is drawn, and where that goes.
-struct Drawn<'a> {
-    z: &'a [f32],
-    columns: Option<usize>,
-    target: &'a Target,
-    size: Size,
-}
-
 /// Where the pictures go.
 enum Target {
     /// Side by side onto one picture; a single one is a sheet, too.
@@ -174,7 +166,14 @@ impl Render {
         let target = self.target(&names)?;
         let engine = global.engine()?;
         if model.solid.is_some() {
-            return self.solids(&Drawn { z: &z, columns, target: &target, size }, &engine, &model, global);
+            let size = [size.width, size.height];
+            let (view, aa, depth) = (&self.solid, self.aa, self.depth);
+            let solids = Solids { engine: &engine, model: &model, view, size, aa, depth, global };
+            let latents: Vec<&[f32]> = match model.latent_dim() {
+                0 => vec![&[]],
+                dim => z.chunks_exact(dim).collect(),
+            };
+            return self.draw(&solids, &latents, columns, &target);
         }
         if self.solid.is_some() {
             bail!("{}: pictures have no --camera, --look, --slice and --plain: those are of solids", self.model);
@@ -218,40 +217,34 @@ impl Render {
     }
 
     /// Pictures of solids.
-    fn solids(&self, drawn: &Drawn<'_>, engine: &Engine, model: &Arc<Model>, global: &Global) -> Result<()> {
+    fn draw(&self, solids: &Solids<'_>, latents: &[&[f32]], columns: Option<usize>, target: &Target) -> Result<()> {
         if self.region.is_some() {
             bail!("--region is a part of a picture; of a solid --camera shows another side");
         }
-        let size = [drawn.size.width, drawn.size.height];
-        let solids = Solids { engine, model, view: &self.solid, size, aa: self.aa, depth: self.depth, global };
-        let latents: Vec<&[f32]> = match model.latent_dim() {
-            0 => vec![&[]],
-            _ if drawn.z.is_empty() => vec![&[]],
-            dim => drawn.z.chunks_exact(dim).collect(),
-        };
         let mut statistics = Statistics::default();
-        match drawn.target {
-            Target::Sheet => statistics = solids.sheet(&self.output, &latents, drawn.columns)?,
-            Target::Animation => statistics = solids.animate(&self.output, &latents, self.morph.fps.unwrap_or(20))?,
+        match target {
+            Target::Sheet => statistics = solids.sheet(&self.output, latents, columns)?,
+            Target::Animation => statistics = solids.animate(&self.output, latents, self.morph.fps.unwrap_or(20))?,
             Target::Files(files) => {
-                for (file, z) in files.iter().zip(&latents) {
+                for (file, z) in files.iter().zip(latents) {
                     statistics.merge(&solids.write(file, z)?);
                 }
             }
         }
+        let (size, device) = (solids.size, solids.engine.describe());
         let steps = statistics.steps as f64 / (statistics.traced as f64).max(1.0);
         let json = json!({
-            "output": self.output, "size": size, "pictures": latents.len(), "device": engine.describe(),
+            "output": self.output, "size": size, "pictures": latents.len(), "device": device,
             "trace": statistics, "steps_per_ray": steps, "rays_per_s": statistics.rays_per_second(),
         });
-        global.report(&json, || {
+        solids.global.report(&json, || {
             format!(
                 "{}: {} of {}x{} on {}: {} rays, {steps:.1} steps each, {:.2} s",
                 self.output.display(),
                 latents.len(),
                 size[0],
                 size[1],
-                engine.describe(),
+                device,
                 statistics.rays,
                 statistics.seconds
             )

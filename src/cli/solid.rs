@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use hypersine::engine::{Body, Engine};
+use hypersine::engine::{Body, Engine, Mosaic};
 use hypersine::model::{Model, Side};
 use hypersine::signal::{Canvas, Depth, write_gif, write_rows};
-use hypersine::surface::Inside;
 use hypersine::trace::{Look, March, Orbit, Scene, Slice, Statistics};
 
 use super::Global;
@@ -44,15 +43,15 @@ impl SolidArgs {
         self.camera.is_some() || self.look.is_some() || self.slice.is_some() || self.plain
     }
 
-    fn scene(&self, side: Side) -> Scene {
+    fn scene(&self, body: &Body) -> Scene {
         let scene = Scene::default();
-        let (inside, march) = match side {
-            Side::Distance => (Inside::Below, March::default()),
-            Side::Occupancy => (Inside::Above, March::Steps(STEPS)),
+        let march = match body.side() {
+            Side::Distance => March::default(),
+            Side::Occupancy => March::Steps(STEPS),
         };
         Scene {
             camera: self.camera.unwrap_or_default().camera(&scene.cube),
-            inside,
+            inside: body.inside(),
             march,
             look: self.look.unwrap_or_default(),
             shadow: !self.plain,
@@ -116,8 +115,7 @@ impl Solids<'_> {
             return self.write(path, z);
         }
         let [width, height] = self.size;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of columns")]
-        let columns = columns.unwrap_or((latents.len() as f64).sqrt().ceil() as usize).max(1);
+        let columns = Mosaic::columns(latents.len(), columns, self.size);
         let lines = latents.len().div_ceil(columns);
         let across = u64::from(width) * columns as u64;
         let down = u64::from(height) * lines as u64;
@@ -162,7 +160,7 @@ impl Solids<'_> {
 
     fn trace(&self, z: &[f32], rows: impl FnMut(&[f32]) -> hypersine::Result<()>) -> hypersine::Result<Statistics> {
         let mut body = Body::new(self.engine, self.model, z)?;
-        let scene = self.view.scene(body.side());
+        let scene = self.view.scene(&body);
         let [width, height] = self.size;
         scene.render(&mut body, width, height, self.aa, rows)
     }

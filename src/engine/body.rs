@@ -30,11 +30,19 @@ impl Body {
 
     /// How its surface is found with so many cells along an axis.
     pub fn settings(&self, cells: u32) -> Settings {
-        let (inside, search) = match self.side {
-            Side::Distance => (Inside::Below, Search::Measured),
-            Side::Occupancy => (Inside::Above, Search::Signs { coarse: 64 }),
+        let search = match self.side {
+            Side::Distance => Search::Measured,
+            Side::Occupancy => Search::Signs { coarse: 64 },
         };
-        Settings { cells, inside, search, ..Settings::default() }
+        Settings { cells, inside: self.inside(), search, ..Settings::default() }
+    }
+
+    /// On which side of the surface's value the inside is.
+    pub fn inside(&self) -> Inside {
+        match self.side {
+            Side::Distance => Inside::Below,
+            Side::Occupancy => Inside::Above,
+        }
     }
 
     /// What its values say.

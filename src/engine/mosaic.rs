@@ -28,9 +28,7 @@ impl Mosaic {
     /// # Errors
     /// Where it would be empty or too large.
     pub fn new(cell: Grid, cells: usize, columns: Option<usize>, aa: u32) -> Result<Self> {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the root of a count is small")]
-        let square = (cells as f64 * f64::from(cell.height) / f64::from(cell.width)).sqrt().ceil() as usize;
-        let columns = columns.unwrap_or(square).clamp(1, cells.max(1));
+        let columns = Self::columns(cells, columns, [cell.width, cell.height]);
         let mosaic = Self { cell, cells, columns, aa };
         let fits = |n: usize, side: u32| n.checked_mul(side as usize).is_some_and(|s| (1..=MAX_SIDE).contains(&s));
         if fits(columns, cell.width) && fits(mosaic.lines(), cell.height) {
@@ -40,6 +38,14 @@ impl Mosaic {
             "{cells} pictures of {}x{} pixels make no picture of at most {MAX_SIDE} pixels a side; choose another --size",
             cell.width, cell.height
         )))
+    }
+
+    /// How many of `cells` pictures of a size stand in a row: as many as are wanted, or so many that the whole is as nearly
+    /// square as whole rows allow.
+    pub fn columns(cells: usize, wanted: Option<usize>, [width, height]: [u32; 2]) -> usize {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the root of a count is small")]
+        let square = (cells as f64 * f64::from(height) / f64::from(width)).sqrt().ceil() as usize;
+        wanted.unwrap_or(square).clamp(1, cells.max(1))
     }
 
     /// A single picture.

@@ -16,16 +16,6 @@ pub enum Side {
     Occupancy,
 }
 
-impl Side {
-    /// Whether a value is one of the inside; 0 is the surface.
-    pub fn is_inside(self, value: f32) -> bool {
-        match self {
-            Self::Distance => value < 0.0,
-            Self::Occupancy => value > 0.0,
-        }
-    }
-}
-
 /// What makes a model of three coordinates and one value a solid, or a family of them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Solid {

@@ -7,7 +7,7 @@ use super::{Adam, AdamConfig, Ema, Moments, parameters, squares};
 use crate::cpu::{Gradients, Network};
 use crate::engine::Engine;
 use crate::model::{Batch, Goal, Hypernetwork, Losses, Model, Objective};
-use crate::{Error, Result, gpu};
+use crate::{Result, gpu};
 
 /// Which gradients a step wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,11 +95,9 @@ impl Learner {
                 Ok(losses)
             }
             Machine::Gpu(learner) => {
-                gpu::Learner::accepts(Objective::<f32>::jet(objective))?;
-                let Goal::Supervised(objective) = objective else { return Err(on_cpu_alone()) };
-                if objective.within.is_some() {
-                    return Err(on_cpu_alone());
-                }
+                let Goal::Supervised(objective) = objective else {
+                    return Err(gpu::Learner::refusal("oriented points"));
+                };
                 self.dz.clear();
                 self.dz.resize(batch.latents.len(), 0.0);
                 let mut losses = learner.backward(batch, objective, wanted == Wanted::Latents, &mut self.dz)?;
@@ -236,8 +234,4 @@ impl Learner {
             }
         }
     }
-}
-
-fn on_cpu_alone() -> Error {
-    Error::invalid("clamped distances and oriented points are learned by the CPU backend only: give --device cpu")
 }

@@ -141,7 +141,6 @@ impl Trainer {
     pub fn new(config: Config, signals: Signals, seed: u64, engine: &Engine) -> Result<Self> {
         config.validate()?;
         let solid = signals.solid();
-        config.loss.validate(solid.is_some())?;
         let count = signals.names().len();
         let frequencies = |n| normal(&mut stream(seed, FREQUENCIES, 0), n, f64::from(config.network.sigma));
         let inr = config.network.inr(signals.inputs(), signals.channels(), frequencies)?;
@@ -184,13 +183,8 @@ impl Trainer {
 
     fn with(config: Config, mut signals: Signals, seed: u64, model: Model, engine: &Engine) -> Result<Self> {
         let sight = if config.loss.loss().is_some() { Sight::Values(config.loss.side()) } else { Sight::Oriented };
+        config.suits(model.solid.is_some())?;
         signals.prepare(config.loss.supervise, sight)?;
-        if model.solid.is_some() && config.batch.sampling == Sampling::Error {
-            return Err(Error::invalid("--sampling error draws pixels; shapes have none"));
-        }
-        if model.solid.is_some() && config.family.as_ref().is_some_and(|f| f.inner_steps > 0) {
-            return Err(Error::invalid("--inner-steps: latents of shapes are learned with the network"));
-        }
         let errors = if config.batch.sampling == Sampling::Error { signals.error_maps() } else { Vec::new() };
         let model = Arc::new(model);
         let (adam, decay) = (config.optimiser.adam(), config.optimiser.ema);

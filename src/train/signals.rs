@@ -162,7 +162,10 @@ impl Signals {
 
     /// Coordinates of a point.
     pub fn inputs(&self) -> usize {
-        if self.solid().is_some() { 3 } else { 2 }
+        match self.content {
+            Content::Pictures { .. } => 2,
+            Content::Solids(_) => 3,
+        }
     }
 
     /// Values at a point.

@@ -1,6 +1,7 @@
 //! What several tests need: every device of this machine, and error figures.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses a part of it; a test may panic")]
 
+pub(crate) mod program;
 pub(crate) mod random;
 
 use std::path::{Path, PathBuf};

@@ -6,8 +6,9 @@ use glam::{DAffine3, DVec3, Vec3};
 use hypersine::signal::shape::Mesh;
 use hypersine::surface::{Search, Settings, Surface, extract, write};
 
+use crate::analytic::Analytic;
 use crate::checks::{euler, turned, volume_and_area};
-use crate::fields::{Analytic, union};
+use crate::fields::union;
 
 fn surface() -> Surface {
     let wanted = Settings { cells: 21, search: Search::Bound(1.0), ..Settings::default() };

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../common/analytic.rs"]
+mod analytic;
 mod checks;
 mod fields;
 mod files;

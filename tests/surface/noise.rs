@@ -3,8 +3,9 @@
 use glam::DVec3;
 use hypersine::surface::{Search, Settings, extract};
 
+use crate::analytic::Analytic;
 use crate::checks::{euler, turned, volume_and_area};
-use crate::fields::{Analytic, hash, waves};
+use crate::fields::{hash, waves};
 
 #[test]
 fn waves_are_closed_and_manifold() {

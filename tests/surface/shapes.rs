@@ -5,8 +5,9 @@ use std::f64::consts::PI;
 use glam::{DVec3, Vec3};
 use hypersine::surface::{Cube, Inside, Search, Settings, components, extract};
 
+use crate::analytic::{Analytic, cuboid, torus};
 use crate::checks::{euler, turned, volume_and_area};
-use crate::fields::{Analytic, cuboid, plate, sphere, torus, union};
+use crate::fields::{plate, sphere, union};
 
 type Shape = (&'static str, fn(DVec3) -> f64, i64);
 const SHAPES: [Shape; 4] = [("sphere", sphere, 2), ("torus", torus, 0), ("plate", plate, 2), ("union", union, 2)];

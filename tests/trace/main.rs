@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(unreachable_pub, reason = "the parts share what they need")]
 
+#[path = "../common/analytic.rs"]
+mod analytic;
 mod cameras;
 mod fields;
 mod marching;

@@ -4,7 +4,8 @@ use glam::DVec3;
 use hypersine::surface::BATCH;
 use hypersine::trace::{March, Outcome, Ray, Scene, Statistics};
 
-use crate::fields::{Analytic, ball, cuboid, torus};
+use crate::analytic::{Analytic, cuboid, torus};
+use crate::fields::ball;
 use crate::silhouettes::{depths, pixels, seen_from};
 
 fn rays(scene: &Scene, size: [u32; 2]) -> Vec<Ray> {
@@ -21,7 +22,7 @@ fn traced(march: March, f: impl Fn(DVec3) -> f64, size: [u32; 2]) -> (Vec<Ray>, 
 }
 
 fn edged(p: DVec3) -> f64 {
-    cuboid(p, DVec3::new(0.1, 0.0, -0.1), DVec3::new(0.5, 0.3, 0.4))
+    cuboid(p - DVec3::new(0.1, 0.0, -0.1), DVec3::new(0.5, 0.3, 0.4))
 }
 
 /// Rays that go at least so deep, by steps of a thousandth, and yet are said to miss.

@@ -3,7 +3,8 @@
 use glam::{DVec3, Vec3};
 use hypersine::trace::{Axis, Look, March, Scene, Slice, View};
 
-use crate::fields::{Analytic, ball, cuboid};
+use crate::analytic::{Analytic, cuboid};
+use crate::fields::ball;
 use crate::silhouettes::{depths, pixels, seen_from};
 
 /// All pixels of a picture.
@@ -83,8 +84,10 @@ fn what_is_right_is_right_and_what_is_up_is_up() {
 fn a_pixel_is_the_mean_of_its_light() {
     for look in [Look::Clay, Look::Normals] {
         let scene = Scene { look, march: BOUND, slice: Some("x,0.1,whole".parse().unwrap()), ..seen_from("30,20") };
-        let (fine, coarse) =
-            (picture(&scene, crate::fields::torus, [69, 51], 1), picture(&scene, crate::fields::torus, [23, 17], 3));
+        let (fine, coarse) = (
+            picture(&scene, crate::analytic::torus, [69, 51], 1),
+            picture(&scene, crate::analytic::torus, [23, 17], 3),
+        );
         let mut worst = 0.0_f32;
         for (i, pixel) in coarse.iter().enumerate() {
             let (x, y) = (i % 23 * 3, i / 23 * 3);
@@ -101,12 +104,12 @@ fn a_pixel_is_the_mean_of_its_light() {
 
 /// A floor.
 fn floor(p: DVec3) -> f64 {
-    cuboid(p, DVec3::new(0.0, -0.6, 0.0), DVec3::new(0.9, 0.1, 0.9))
+    cuboid(p - DVec3::new(0.0, -0.6, 0.0), DVec3::new(0.9, 0.1, 0.9))
 }
 
 #[test]
 fn it_is_darker_under_a_plate() {
-    let roofed = |p| floor(p).min(cuboid(p, DVec3::new(0.0, 0.2, 0.0), DVec3::new(0.9, 0.05, 0.9)));
+    let roofed = |p| floor(p).min(cuboid(p - DVec3::new(0.0, 0.2, 0.0), DVec3::new(0.9, 0.05, 0.9)));
     for march in [BOUND, March::Steps(100)] {
         // The floor's front, seen from below the roof.
         let scene = Scene { march, ..seen_from("0,10,5,0") };
@@ -123,7 +126,7 @@ fn it_is_darker_under_a_plate() {
 
 #[test]
 fn it_is_darker_near_a_wall_and_at_a_shadows_heart() {
-    let walled = |p| floor(p).min(cuboid(p, DVec3::new(0.0, 0.0, -0.8), DVec3::new(0.9, 0.6, 0.1)));
+    let walled = |p| floor(p).min(cuboid(p - DVec3::new(0.0, 0.0, -0.8), DVec3::new(0.9, 0.6, 0.1)));
     // From above, row by row away from the wall.
     let from_above = Scene { march: BOUND, shadow: false, ..seen_from("0,90,5,0") };
     let (size, away) = ([3, 200], |z: f64| z + 0.7);

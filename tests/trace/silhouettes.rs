@@ -4,7 +4,8 @@ use glam::DVec3;
 use hypersine::surface::{Cube, Inside};
 use hypersine::trace::{Camera, March, Orbit, Projection, Scene, Statistics, View};
 
-use crate::fields::{Analytic, ball};
+use crate::analytic::Analytic;
+use crate::fields::ball;
 
 /// A scene, seen from a camera on an orbit.
 pub fn seen_from(camera: &str) -> Scene {
@@ -131,12 +132,12 @@ fn depths_do_not_depend_on_bands() {
     // More rays than are followed together, and more than are asked about together.
     let scene = Scene { march: March::Spheres { bound: Some(1.0), relaxation: 0.9 }, ..seen_from("30,20") };
     let size = [1100, 601];
-    let (found, _) = depths(&scene, crate::fields::torus, size);
+    let (found, _) = depths(&scene, crate::analytic::torus, size);
     let view = scene.camera.view(size[0], size[1]).unwrap();
     let mut checked = 0;
     for ([x, y], depth) in pixels(size).zip(found).skip(300_000).step_by(7).take(40_000) {
         let Some(ray) = view.ray(x, y, 1, &scene.cube) else { continue };
-        let (alone, _) = scene.trace(&mut Analytic::new(crate::fields::torus), &[ray]).unwrap();
+        let (alone, _) = scene.trace(&mut Analytic::new(crate::analytic::torus), &[ray]).unwrap();
         match alone[0].hit {
             Some(hit) => {
                 let [.., expected] = view.project(ray.at(hit.distance).as_dvec3()).unwrap();

@@ -27,8 +27,8 @@ pub(super) use kernels::{general_kernels, kernels};
 
 use super::arena::index;
 use super::{Buffer, Context, Field};
-use crate::Result;
 use crate::model::{Batch, Encoding, Hypernetwork, Jet, Losses, Model, Supervised};
+use crate::{Error, Result};
 
 /// Workgroups of the kernels that walk over whole buffers.
 const WALKERS: u32 = 256;
@@ -134,9 +134,12 @@ impl Learner {
         if jet == Jet::Value {
             return Ok(());
         }
-        Err(crate::Error::invalid(
-            "losses of derivatives (eikonal, normals, Laplacians) are learned by the CPU backend alone: use --device cpu",
-        ))
+        Err(Self::refusal("derivatives (eikonal, normals, Laplacians)"))
+    }
+
+    /// What is said where a loss has no kernel.
+    pub(crate) fn refusal(of: &str) -> Error {
+        Error::invalid(format!("losses of {of} are learned by the CPU backend alone: use --device cpu"))
     }
 
     /// Forward, then backward: the value of `objective` on a batch. Gradients of the parameters stay on the device (unless
@@ -144,7 +147,7 @@ impl Learner {
     /// the caller's.
     ///
     /// # Errors
-    /// Where memory does not suffice, or the device fails.
+    /// Where the loss is one of derivatives or of clamped values, memory does not suffice, or the device fails.
     ///
     /// # Panics
     /// Where the sizes do not agree.
@@ -156,6 +159,9 @@ impl Learner {
         dz: &mut [f32],
     ) -> Result<Losses> {
         Self::accepts(crate::model::Objective::<f32>::jet(objective))?;
+        if objective.within.is_some() {
+            return Err(Self::refusal("clamped values"));
+        }
         let Batch { count, latents: z, coordinates } = batch;
         let (inr, dim) = (&self.field.model.inr, self.field.model.latent_dim());
         let points = coordinates.len() / (count * inr.inputs).max(1);
@@ -163,7 +169,7 @@ impl Learner {
         assert_eq!(objective.targets.len(), count * points * inr.outputs, "a target for every output");
         assert!(z.len() == count * dim && dz.len() == z.len(), "latents do not match the model");
         if count == 0 || points == 0 {
-            return Err(crate::Error::invalid("a step on a GPU needs at least one latent and one point"));
+            return Err(Error::invalid("a step on a GPU needs at least one latent and one point"));
         }
         let theta_len = self.field.model.hypernetwork.theta_len(inr);
         #[expect(clippy::cast_possible_truncation, reason = "kernels compute in f32")]

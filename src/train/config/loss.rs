@@ -82,10 +82,7 @@ impl LossConfig {
     }
 
     /// Checks the settings for pictures, or for solids.
-    ///
-    /// # Errors
-    /// One sentence on a setting that the signals have no use for.
-    pub fn validate(&self, solids: bool) -> Result<()> {
+    pub(super) fn suits(&self, solids: bool) -> Result<()> {
         let positive = |v: f64| v.is_finite() && v > 0.0;
         if self.clamp.is_some_and(|c| !positive(c.into())) || !(self.eikonal == 0.0 || positive(self.eikonal)) {
             return Err(Error::invalid("--clamp must be more than 0, --eikonal 0 or more"));

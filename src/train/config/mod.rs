@@ -178,4 +178,19 @@ impl Config {
         }
         self.optimiser.validate()
     }
+
+    /// Checks the settings for pictures, or for solids.
+    ///
+    /// # Errors
+    /// One sentence on the first setting that such signals have no use for.
+    pub fn suits(&self, solids: bool) -> Result<()> {
+        self.loss.suits(solids)?;
+        if solids && self.batch.sampling == Sampling::Error {
+            return Err(Error::invalid("--sampling error draws pixels; shapes have none"));
+        }
+        if solids && self.family.as_ref().is_some_and(|f| f.inner_steps > 0) {
+            return Err(Error::invalid("--inner-steps: latents of shapes are learned with the network"));
+        }
+        Ok(())
+    }
 }
