@@ -167,6 +167,16 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 let r = i - k * rows4;
                 tile[base + WEIGHTS + k * ROWS4 + r] = fill(layers[l].weight, latent, k0 + k, r);
             }
+//# if share > 1
+            // Inputs are taken ${ share } at a time: those beyond the last are 0.
+            let padded = (depth + ${ share - 1 }u) / ${ share }u * ${ share }u;
+            for (var i = depth * LANES4 + t; i < padded * LANES4; i += THREADS) {
+                tile[base + i] = vec4(0.0);
+            }
+            for (var i = depth * ROWS4 + t; i < padded * ROWS4; i += THREADS) {
+                tile[base + WEIGHTS + i] = vec4(0.0);
+            }
+//# endif
             if (k0 == 0u) {
                 for (var i = t; i < rows4; i += THREADS) {
                     tile[base + BIAS + i] = fill(layers[l].bias, latent, 0u, i);
@@ -178,20 +188,34 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             }
             workgroupBarrier();
 
-            for (var k = 0u; k < depth; k++) {
+            for (var k = 0u; k < depth; k += ${ share }u) {
+//# if share > 1
+                // The invocations of a subgroup all need the same weights: each loads those of another input.
+//# for r in range(rows // 4)
+                let own_${ r } = tile[base + WEIGHTS + (k + t % ${ share }u) * ROWS4 + row_group * ${ rows // 4 }u + ${ r }u];
+//# endfor
+//# endif
+//# for j in range(share)
+                {
 //# for q in range(quads)
-                let x_${ q } = tile[base + k * LANES4 + ${ q }u * POINT_GROUPS + column];
+                    let x_${ q } = tile[base + (k + ${ j }u) * LANES4 + ${ q }u * POINT_GROUPS + column];
 //# endfor
 //# for r in range(rows // 4)
-                let w_${ r } = tile[base + WEIGHTS + k * ROWS4 + row_group * ${ rows // 4 }u + ${ r }u];
+//# if share > 1
+                    let w_${ r } = subgroupBroadcast(own_${ r }, ${ j }u);
+//# else
+                    let w_${ r } = tile[base + WEIGHTS + k * ROWS4 + row_group * ${ rows // 4 }u + ${ r }u];
+//# endif
 //# if demodulated
-                squares_${ r } = fma(w_${ r }, w_${ r }, squares_${ r });
+                    squares_${ r } = fma(w_${ r }, w_${ r }, squares_${ r });
 //# endif
 //# endfor
 //# for i in range(rows)
 //# for q in range(quads)
-                c_${ i }_${ q } = fma(vec4(w_${ i // 4 }[${ i % 4 }]), x_${ q }, c_${ i }_${ q });
+                    c_${ i }_${ q } = fma(vec4(w_${ i // 4 }[${ i % 4 }]), x_${ q }, c_${ i }_${ q });
 //# endfor
+//# endfor
+                }
 //# endfor
             }
             if (k0 + SLAB >= inputs) {

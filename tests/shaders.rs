@@ -2,9 +2,9 @@
 //! cheapest proof of "any GPU" that a machine without one can give.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use hypersine::gpu::shader::portable_kernels;
+use hypersine::gpu::shader::kernels;
 use naga::back::{hlsl, msl};
-use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::valid::{Capabilities, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
 
 /// WebGPU's default limits.
 const INVOCATIONS: u32 = 256;
@@ -12,12 +12,16 @@ const WORKGROUP_BYTES: u32 = 16 << 10;
 
 #[test]
 fn every_kernel_is_portable() {
-    let kernels = portable_kernels();
+    let (portable, shared) = kernels();
     let mut largest = 0;
-    for (name, text) in &kernels {
+    let all =
+        (portable.iter().map(|k| (k, Capabilities::empty()))).chain(shared.iter().map(|k| (k, Capabilities::SUBGROUP)));
+    for ((name, text), capabilities) in all {
         let module =
             naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
-        let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+        let info = Validator::new(ValidationFlags::all(), capabilities)
+            .subgroup_stages(ShaderStages::COMPUTE)
+            .subgroup_operations(SubgroupOperationSet::all())
             .validate(&module)
             .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
 
@@ -37,7 +41,8 @@ fn every_kernel_is_portable() {
             "{name}: storage buffers"
         );
 
-        let options = hlsl::Options { fake_missing_bindings: true, ..hlsl::Options::default() };
+        let shader_model = hlsl::ShaderModel::V6_0;
+        let options = hlsl::Options { fake_missing_bindings: true, shader_model, ..hlsl::Options::default() };
         let pipeline = hlsl::PipelineOptions::default();
         let mut out = String::new();
         hlsl::Writer::new(&mut out, &options, &pipeline)
@@ -50,6 +55,9 @@ fn every_kernel_is_portable() {
             .unwrap_or_else(|e| panic!("{name}: MSL: {e}"));
         assert!(out.contains("kernel") || name == "present");
     }
-    println!("{} kernels translate to HLSL and MSL; at most {largest} bytes of workgroup memory", kernels.len());
-    assert!(kernels.len() > 50);
+    let (portable, shared) = (portable.len(), shared.len());
+    println!(
+        "{portable} kernels, and {shared} with subgroups, translate to HLSL and MSL; at most {largest} bytes of workgroup memory"
+    );
+    assert!(portable > 50 && shared > 20);
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use wgpu::util::DeviceExt;
 
 use super::memory::{Buffer, Ledger, Use};
+use super::tile::Tier;
 use super::{GpuError, shader};
-use crate::Result;
 use crate::measure::Memory;
+use crate::{Error, Result};
 
 /// An opened GPU. Cheap to share; everything on it is created through it.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Context {
     ledger: Arc<Ledger>,
     failure: Arc<Mutex<Option<GpuError>>>,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
+    /// What the kernels use.
+    tier: Tier,
     /// Measured multiply-adds per second, by which work is cut into slices.
     rate: Mutex<f64>,
 }
@@ -64,6 +67,28 @@ pub enum Reject {
     Nothing,
     /// Real GPUs only.
     Software,
+}
+
+/// The tier whose kernels are fastest on an adapter, by what docs/performance.md measured, or the one that the environment
+/// asks for. Hypersine's kernels want subgroups of one size.
+fn tier(adapter: &wgpu::Adapter) -> Result<Tier> {
+    let info = adapter.get_info();
+    let lanes = info.subgroup_max_size;
+    let able = adapter.features().contains(wgpu::Features::SUBGROUP) && info.subgroup_min_size == lanes;
+    let subgroup = Tier::Subgroup(lanes as usize);
+    match std::env::var("HYPERSINE_TIER").as_deref() {
+        Ok("portable") => Ok(Tier::Portable),
+        Ok("subgroup") if able => Ok(subgroup),
+        Ok("subgroup") => Err(Error::invalid(format!(
+            "HYPERSINE_TIER asks for subgroups, and '{}' has none of one size; unset it, or take another device",
+            info.name
+        ))),
+        Ok(other) => {
+            Err(Error::invalid(format!("HYPERSINE_TIER is '{other}', which is no tier: portable and subgroup are")))
+        }
+        Err(_) if able && info.name.contains("llvmpipe") => Ok(subgroup),
+        Err(_) => Ok(Tier::Portable),
+    }
 }
 
 fn is_software(info: &wgpu::AdapterInfo) -> bool {
@@ -167,9 +192,10 @@ impl Context {
     /// Opens a given adapter, e.g. the one that can present to a window.
     ///
     /// # Errors
-    /// [`GpuError`] where the device cannot be made.
+    /// [`GpuError`] where the device cannot be made; where `HYPERSINE_TIER` asks for what there is not.
     pub fn open(instance: wgpu::Instance, adapter: wgpu::Adapter) -> Result<Arc<Self>> {
         let have = adapter.limits();
+        let tier = tier(&adapter)?;
         // The portable limits, but for the sizes of buffers and textures, where more simply holds more.
         let required_limits = wgpu::Limits {
             max_storage_buffer_binding_size: have.max_storage_buffer_binding_size,
@@ -179,7 +205,7 @@ impl Context {
         };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("hypersine"),
-            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            required_features: adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP),
             required_limits,
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
@@ -212,8 +238,14 @@ impl Context {
             ledger: Arc::default(),
             failure,
             pipelines: Mutex::default(),
+            tier,
             rate: Mutex::new(rate),
         }))
+    }
+
+    /// What the kernels use of the adapter's.
+    pub(super) fn tier(&self) -> Tier {
+        self.tier
     }
 
     /// wgpu's instance, adapter, device and queue, for callers with kernels or windows of their own.

@@ -10,7 +10,7 @@ use super::Context;
 use super::field::{Codes, Field};
 use super::layout::{ActivationCode, Kind, Plan};
 use super::memory::{Buffer, Use};
-use super::tile::{Extent, Tile};
+use super::tile::{Extent, Tier, Tile};
 use super::timing::Stopwatch;
 use crate::measure::{Phase, Timings};
 use crate::model::{Domain, Encoding, Inr, Jet, Order};
@@ -119,7 +119,7 @@ pub(super) struct TapeSpec {
 impl EvaluateSpec {
     /// For training, with other points for each latent: within that tile and onto that tape.
     pub(super) fn on_tape(inr: &Inr, plan: &Plan, tile: Tile, tape: TapeSpec) -> Self {
-        Self { tile, tape, ..Self::new(inr, plan, "samples", "", Jet::Value, (1, 1)) }
+        Self { tile, tape, ..Self::new(inr, plan, "samples", "", Jet::Value, (1, 1), Tier::Portable) }
     }
 
     pub(super) fn is_fourier(&self) -> bool {
@@ -133,7 +133,8 @@ impl EvaluateSpec {
         domain: &'static str,
         texture_format: &'static str,
         jet: Jet,
-        (latents, points): (usize, usize),
+        many: (usize, usize),
+        tier: Tier,
     ) -> Self {
         let kinds: Vec<&str> = plan.kinds().into_iter().map(Kind::file).collect();
         let (encoding, encoding_count, encoding_plain) = match &inr.encoding {
@@ -157,7 +158,7 @@ impl EvaluateSpec {
             encoding_plain,
             domain,
             texture_format,
-            tile: Tile::choose(Extent::new(inr, plan, latents, points, jet)),
+            tile: Tile::choose(Extent::new(inr, plan, many, jet, tier)),
             tape: TapeSpec::default(),
         }
     }
@@ -225,7 +226,8 @@ impl Field {
             Domain::Grid(_) => ("grid", None),
             Domain::Points { coordinates, .. } => ("points", Some(ctx.upload("points", coordinates, Use::Other)?)),
         };
-        let spec = EvaluateSpec::new(inr, plan, name, texture_format, target.jet(), (latents.len(), domain.len()));
+        let many = (latents.len(), domain.len());
+        let spec = EvaluateSpec::new(inr, plan, name, texture_format, target.jet(), many, ctx.tier());
         let pipeline = ctx.pipeline("evaluate.wgsl", &spec)?;
 
         let count = |n: usize| {

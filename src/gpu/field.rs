@@ -89,7 +89,7 @@ impl Field {
     /// The work of evaluating so many latents at so many points each.
     pub fn work(&self, latents: usize, points: usize, fused: bool) -> Work {
         let plan = self.plan(fused).0;
-        let tile = Tile::choose(Extent::new(&self.model.inr, plan, latents, points, Jet::Value));
+        let tile = Tile::choose(Extent::new(&self.model.inr, plan, (latents, points), Jet::Value, self.ctx.tier()));
         let tiles = (latents.next_multiple_of(tile.slots) * points.div_ceil(tile.points_per_group)) as f64;
         let batch = latents as f64;
         let macs = |p: &Placed| f64::from(p.map.inputs) * f64::from(p.map.length) * 4.0;

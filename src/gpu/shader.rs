@@ -15,6 +15,7 @@ use super::evaluate::EvaluateSpec;
 use super::generate::{MaterialiseSpec, ProductSpec};
 use super::layout::{ActivationCode, Layout};
 use super::learn;
+use super::tile::Tier;
 use crate::model::heads::{Multiplier, Place};
 use crate::model::{Activation, Encoding, Family, HeadChoice, HiddenLayer, Inr, Jet, WeightChoice};
 
@@ -116,12 +117,20 @@ fn dump(folder: &Path, file: &str, text: &str) {
     }
 }
 
-/// Every kernel in many variants, `(name, WGSL)`: what a test translates to other shading languages, and what a
+/// The lists of kernels with the tiers that theirs are of.
+fn tiers<'a>(portable: &'a mut Vec<Kernel>, shared: &'a mut Vec<Kernel>) -> [(&'a mut Vec<Kernel>, Tier); 2] {
+    [(portable, Tier::Portable), (shared, Tier::Subgroup(8))]
+}
+
+/// A kernel's name and its text.
+pub type Kernel = (String, String);
+
+/// Every kernel in many variants, those that every adapter runs and those that need subgroups: what a test translates to other shading languages, and what a
 /// reader may want to see. Random families cover the kinds of head, activations, encodings and sizes.
 ///
 /// # Panics
 /// Where a kernel does not link: see [`link`].
-pub fn portable_kernels() -> Vec<(String, String)> {
+pub fn kernels() -> (Vec<Kernel>, Vec<Kernel>) {
     let all = [
         Activation::Sine { omega: 30.0 },
         Activation::Relu,
@@ -147,6 +156,7 @@ pub fn portable_kernels() -> Vec<(String, String)> {
         }
     }
     kernels.extend(learn::general_kernels(&all));
+    let mut shared = Vec::new();
     let octaves = Encoding::Octaves { count: 6, input: true };
     let fourier = Encoding::Fourier { features: 20, frequencies: vec![1.0; 40] };
     let everything = Inr {
@@ -188,18 +198,24 @@ pub fn portable_kernels() -> Vec<(String, String)> {
                     for (n, (domain, texture)) in targets.iter().enumerate() {
                         // Large pictures, and few points of many latents.
                         let extent = if n % 2 == 0 { (1, 1 << 16) } else { (1000, 9) };
-                        let spec = EvaluateSpec::new(inr, plan, domain, texture, Jet::Value, extent);
                         let name = format!("evaluate {inr} {weight:?} {modulation:?} {strategy} {domain} {texture}");
-                        kernels.push((name, link("evaluate.wgsl", &spec)));
+                        for (list, tier) in tiers(&mut kernels, &mut shared) {
+                            let spec = EvaluateSpec::new(inr, plan, domain, texture, Jet::Value, extent, tier);
+                            list.push((name.clone(), link("evaluate.wgsl", &spec)));
+                        }
                     }
                     for (jet, extent) in [(Jet::Gradient, (1000, 9)), (Jet::Laplacian, (1, 1 << 16))] {
-                        let spec = EvaluateSpec::new(inr, plan, "points", "", jet, extent);
                         let name = format!("evaluate {inr} {weight:?} {modulation:?} {strategy} {jet:?}");
-                        kernels.push((name, link("evaluate.wgsl", &spec)));
+                        for (list, tier) in tiers(&mut kernels, &mut shared) {
+                            let spec = EvaluateSpec::new(inr, plan, "points", "", jet, extent, tier);
+                            list.push((name.clone(), link("evaluate.wgsl", &spec)));
+                        }
                     }
                 }
             }
         }
     }
-    kernels
+    // Narrow tiles and tiles of few points share nothing.
+    shared.retain(|(_, text)| text.contains("subgroup"));
+    (kernels, shared)
 }

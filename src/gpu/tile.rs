@@ -13,6 +13,10 @@ const ROWS: usize = 8;
 const QUADS: usize = 2;
 /// Outputs that it owns where it has more quads: a jet's columns are quads of the same four points.
 const JET_ROWS: usize = 4;
+/// Outputs that it owns where subgroups share loads, and inputs whose weights they load at once.
+const SHARED_ROWS: usize = 16;
+/// See [`SHARED_ROWS`].
+const SHARE: usize = 4;
 
 /// Invocations that fill the subgroups of any GPU (64 are two of NVIDIA's, one of AMD's widest).
 const FILLED: usize = 64;
@@ -32,6 +36,8 @@ pub(super) struct Tile {
     pub row_groups: usize,
     /// Inputs per slab.
     pub slab: usize,
+    /// Inputs whose weights a subgroup loads at once, an invocation for each, and hands round; 1: each loads its own.
+    pub share: usize,
     /// vec4s of the widest layer, padded to whole row groups.
     pub rows4: usize,
     /// Latents that a workgroup evaluates side by side.
@@ -44,6 +50,16 @@ pub(super) struct Tile {
     pub tile_vec4s: usize,
     /// Workgroup memory in bytes, all together.
     pub tile_bytes: usize,
+}
+
+/// What of an adapter's the kernel uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Tier {
+    /// What every adapter has.
+    #[default]
+    Portable,
+    /// Invocations of a subgroup, always of that many, hand weights round.
+    Subgroup(usize),
 }
 
 /// What is to be evaluated, as far as the shape of the tile depends on it.
@@ -59,20 +75,29 @@ pub(super) struct Extent {
     pub points: usize,
     /// Columns of a point's jet.
     pub columns: usize,
+    /// On what.
+    pub tier: Tier,
 }
 
 impl Extent {
-    pub(super) fn new(inr: &Inr, plan: &Plan, latents: usize, points: usize, jet: Jet) -> Self {
+    pub(super) fn new(inr: &Inr, plan: &Plan, (latents, points): (usize, usize), jet: Jet, tier: Tier) -> Self {
         // Only linear heads make a weight so dear that more points should share it.
         let dear = plan.kinds().contains(&Kind::Linear);
-        Self { width: inr.max_width(), dear, latents, points, columns: jet.columns(inr.inputs) }
+        Self { width: inr.max_width(), dear, latents, points, columns: jet.columns(inr.inputs), tier }
     }
 }
 
 impl Tile {
-    fn new(width: usize, columns: usize, point_groups: usize, slab: usize) -> Self {
+    fn new(width: usize, columns: usize, point_groups: usize, slab: usize, tier: Tier) -> Self {
         let quads = if columns == 1 { QUADS } else { columns };
-        let rows = if quads > QUADS { JET_ROWS } else { ROWS };
+        // A subgroup shares what its invocations all need: the weights of one row group.
+        let shares = matches!(tier, Tier::Subgroup(lanes) if lanes >= SHARE && point_groups.is_multiple_of(lanes));
+        let rows = match shares {
+            _ if quads > QUADS => JET_ROWS,
+            // Where no rows are left over.
+            true if (width.div_ceil(ROWS) * ROWS).is_multiple_of(SHARED_ROWS) => SHARED_ROWS,
+            _ => ROWS,
+        };
         let row_groups = width.div_ceil(rows);
         let rows4 = row_groups * rows / 4;
         // Bias, gain and shift behind the weights, whether the model is modulated or not.
@@ -90,6 +115,7 @@ impl Tile {
             point_groups,
             row_groups,
             slab,
+            share: if shares { SHARE } else { 1 },
             rows4,
             slots: 1,
             threads: row_groups * point_groups,
@@ -113,10 +139,10 @@ impl Tile {
     /// where INRs are narrow); fewer where that leaves fewer of them idle. Small INRs with few points share a
     /// workgroup. Slabs are of 16, 8 or 4 inputs.
     pub(super) fn choose(extent: Extent) -> Self {
-        let Extent { width, dear, latents, points, columns } = extent;
+        let Extent { width, dear, latents, points, columns, tier } = extent;
         let (invocations, most_points) = if dear { (256, 256) } else { (128, 64) };
         let tiles = |groups: usize| {
-            let slabs = [16, 8, 4].map(|slab| Self::new(width, columns, groups, slab).shared_by(latents));
+            let slabs = [16, 8, 4].map(|slab| Self::new(width, columns, groups, slab, tier).shared_by(latents));
             let fits = |t: &Self| {
                 let narrow = t.threads <= FILLED && t.points_per_group <= 256;
                 let few = t.points_per_group <= most_points && t.threads <= invocations;
@@ -133,7 +159,7 @@ impl Tile {
             .filter_map(tiles)
             .reduce(|best, t| if cost(&t) < cost(&best) { t } else { best })
             // 512 wide, one point group, slabs of 4: 128 invocations and 14.4 KiB always fit.
-            .unwrap_or_else(|| Self::new(width, columns, 1, 4))
+            .unwrap_or_else(|| Self::new(width, columns, 1, 4, tier))
     }
 }
 
@@ -142,7 +168,7 @@ mod tests {
     use super::*;
 
     fn choose(width: usize, dear: bool, latents: usize, points: usize) -> Tile {
-        Tile::choose(Extent { width, dear, latents, points, columns: 1 })
+        Tile::choose(Extent { width, dear, latents, points, columns: 1, tier: Tier::Portable })
     }
 
     #[test]
@@ -151,9 +177,12 @@ mod tests {
             for width in 1..=512 {
                 for (latents, points) in [(1, 1), (1, 1 << 20), (1000, 1), (7, 33), (4096, 4096)] {
                     for columns in 1..=6 {
-                        let t = Tile::choose(Extent { width, dear, latents, points, columns });
-                        assert!(t.tile_bytes <= WORKGROUP_BYTES && t.slots * t.threads <= 256, "{width}: {t:?}");
-                        assert!(t.rows4 * 4 >= width && t.slots <= latents);
+                        for tier in [Tier::Portable, Tier::Subgroup(8), Tier::Subgroup(32)] {
+                            let t = Tile::choose(Extent { width, dear, latents, points, columns, tier });
+                            assert!(t.tile_bytes <= WORKGROUP_BYTES && t.slots * t.threads <= 256, "{width}: {t:?}");
+                            assert!(t.rows4 * 4 >= width && t.slots <= latents);
+                            assert!(t.slab.is_multiple_of(t.share));
+                        }
                     }
                 }
             }

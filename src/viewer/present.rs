@@ -92,22 +92,30 @@ pub(super) struct Presenter {
     timing: bool,
 }
 
-/// The best adapter that can present to the window, opened.
-pub(super) fn open(
+/// The window's surface, of an instance that there is already or of one of its own.
+pub(super) fn surface(
     window: &Arc<Window>,
     display: winit::event_loop::OwnedDisplayHandle,
-    prefer: Option<&str>,
-) -> Result<(Arc<Context>, wgpu::Surface<'static>)> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_with_display_handle(Box::new(display)));
+    instance: Option<wgpu::Instance>,
+) -> Result<(wgpu::Instance, wgpu::Surface<'static>)> {
+    let new = || wgpu::Instance::new(wgpu::InstanceDescriptor::new_with_display_handle(Box::new(display)));
+    let instance = instance.unwrap_or_else(new);
     let surface = instance
         .create_surface(Arc::clone(window))
         .map_err(|e| GpuError::NoAdapter(format!("the window has no surface to draw on ({e})")))?;
-    let adapter = crate::gpu::presenting_adapter(&instance, &surface, prefer)?;
-    Ok((Context::open(instance, adapter)?, surface))
+    Ok((instance, surface))
 }
 
 impl Presenter {
-    pub(super) fn new(ctx: &Arc<Context>, surface: wgpu::Surface<'static>, size: [u32; 2]) -> Result<Self> {
+    /// Opens the best adapter that can present to the surface.
+    pub(super) fn open(
+        instance: wgpu::Instance,
+        surface: wgpu::Surface<'static>,
+        size: [u32; 2],
+        prefer: Option<&str>,
+    ) -> Result<Self> {
+        let adapter = crate::gpu::presenting_adapter(&instance, &surface, prefer)?;
+        let ctx = Context::open(instance, adapter)?;
         let capabilities = surface.get_capabilities(ctx.adapter());
         // Values are display-referred: a format without the sRGB curve takes them as they are.
         let format =
@@ -152,10 +160,11 @@ impl Presenter {
             mapped_at_creation: false,
         });
         let egui = egui_wgpu::Renderer::new(device, format, egui_wgpu::RendererOptions::default());
-        let blank = texture(ctx, [1, 1], BYTES).create_view(&wgpu::TextureViewDescriptor::default());
+        let blank = texture(&ctx, [1, 1], BYTES).create_view(&wgpu::TextureViewDescriptor::default());
         ctx.check()?;
         Ok(Self {
-            ctx: Arc::clone(ctx),
+            stopwatch: Stopwatch::unobtrusive(&ctx)?,
+            ctx,
             surface,
             config,
             pipeline,
@@ -163,12 +172,19 @@ impl Presenter {
             blank,
             egui,
             drawing: None,
-            stopwatch: Stopwatch::unobtrusive(ctx)?,
             timing: false,
         })
     }
 
+    /// The device that draws.
+    pub(super) fn ctx(&self) -> &Arc<Context> {
+        &self.ctx
+    }
+
     pub(super) fn resize(&mut self, size: [u32; 2]) {
+        if size == [self.config.width, self.config.height] {
+            return;
+        }
         // A frame of the old size is not worth waiting for.
         self.drawing = None;
         if size[0] > 0 && size[1] > 0 {

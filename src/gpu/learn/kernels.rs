@@ -6,13 +6,14 @@ use super::points::{BackwardSpec, LossSpec, PieceSpec, Rows, ThetaGradientSpec};
 use crate::gpu::evaluate::EvaluateSpec;
 use crate::gpu::layout::{ActivationCode, Plan};
 use crate::gpu::shader::link;
-use crate::gpu::tile::{Extent, Tile};
+use crate::gpu::tile::{Extent, Tier, Tile};
 use crate::model::{Activation, Inr};
 
 /// Those whose text depends on the model, for so many latents and points; `plan` is the materialised one.
 pub(in crate::gpu) fn kernels(inr: &Inr, plan: &Plan, (latents, points): (usize, usize)) -> Vec<(String, String)> {
     let rows = Rows::new(inr, plan).expect("the rows of a model that has a layout fit 32 bits");
-    let tile = Tile::choose(Extent { width: inr.max_width(), dear: false, latents, points, columns: 1 });
+    let tile =
+        Tile::choose(Extent { width: inr.max_width(), dear: false, latents, points, columns: 1, tier: Tier::Portable });
     let forward = EvaluateSpec::on_tape(inr, plan, tile, rows.tape);
     let mut list = vec![
         ("evaluate on tape", link("evaluate.wgsl", &forward)),

@@ -7,7 +7,7 @@ use super::points::{self, Chunk, PieceSpec, Rows};
 use super::script::Script;
 use crate::gpu::arena::index;
 use crate::gpu::generate::{Buffers, dispatches};
-use crate::gpu::tile::{Extent, Tile};
+use crate::gpu::tile::{Extent, Tier, Tile};
 use crate::gpu::{Buffer, Context, Field, Use};
 use crate::model::{Batch, Losses, Supervised};
 use crate::{Error, Result};
@@ -120,7 +120,14 @@ impl Cut {
         let most = (TAPE_BYTES / tape_bytes).min(CHUNK_MACS / inr.macs_per_point());
         let block = shape.latents.min(THETA_BYTES / theta_bytes).min(most / shape.points.min(GOOD_CHUNK));
         let block = block.clamp(1, MOST_LATENTS);
-        let extent = Extent { width: inr.max_width(), dear: false, latents: block, points: shape.points, columns: 1 };
+        let extent = Extent {
+            width: inr.max_width(),
+            dear: false,
+            latents: block,
+            points: shape.points,
+            columns: 1,
+            tier: Tier::Portable,
+        };
         let tile = Tile::choose(extent);
         let tiles = (most / block / tile.points_per_group).max(1);
         Self { block, chunk: shape.points.min(tiles * tile.points_per_group), tile }

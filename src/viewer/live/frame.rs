@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use glam::DVec2;
 
-use super::{FIRST, Kind, Learning, Live, NOTICE, PATIENCE, start_of, waker};
+use super::graphics::PATIENCE;
+use super::{FIRST, Kind, Learning, Live, NOTICE, start_of, waker};
 use crate::Result;
 use crate::viewer::errands::Export;
 use crate::viewer::keys::Act;

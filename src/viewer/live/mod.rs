@@ -2,6 +2,7 @@
 
 mod answers;
 mod frame;
+mod graphics;
 mod learning;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,6 @@ use winit::event_loop::{ActiveEventLoop, ControlFlow, OwnedDisplayHandle};
 use winit::window::Window;
 
 use crate::engine::{DeviceChoice, Engine};
-use crate::gpu::Context;
 use crate::model::Model;
 use crate::signal::Picture;
 use crate::train::{Config, Signals, Trainer};
@@ -25,14 +25,15 @@ use crate::viewer::errands::{Clerk, Exporting, Porter};
 use crate::viewer::latent::{Code, Codes, Weights};
 use crate::viewer::learn::Watch;
 use crate::viewer::memory::{Memory, Place};
-use crate::viewer::painter::{Painted, Painter, Shown};
+use crate::viewer::painter::Painted;
 use crate::viewer::panel::{Facts, Panel};
-use crate::viewer::present::{self, Presenter};
 use crate::viewer::scene::Scene;
 use crate::viewer::trace::{Busy, Trace};
 use crate::viewer::view::View;
 use crate::viewer::{Open, Options};
 use crate::{Error, Result};
+
+use graphics::{Graphics, Opening};
 
 /// How often the loop looks after work that is under way.
 const POLL: Duration = Duration::from_millis(1);
@@ -52,19 +53,6 @@ const NOTICE: f64 = 4.0;
 const SIZE: [u32; 2] = [1000, 720];
 /// How long the first frame waits for a picture.
 const FIRST: Duration = Duration::from_millis(150);
-/// A device that is lost again so soon is not rebuilt.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// What lives on the graphics device, and dies with it.
-struct Graphics {
-    ctx: Arc<Context>,
-    presenter: Presenter,
-    egui: egui_winit::State,
-    painter: Painter,
-    shown: Option<Shown>,
-    truth: Option<(Arc<Picture>, wgpu::TextureView)>,
-    opened: Instant,
-}
 
 /// A run or a search under way.
 struct Learning {
@@ -101,6 +89,8 @@ pub(super) struct Live {
     display: OwnedDisplayHandle,
     proxy: Proxy,
     graphics: Option<Graphics>,
+    /// What will be, after a device was lost.
+    opening: Option<Opening>,
     device: DeviceChoice,
     /// Evaluate on the window's own device, whatever that is.
     direct: bool,
@@ -160,6 +150,7 @@ impl Live {
             display: event_loop.owned_display_handle(),
             proxy,
             graphics: None,
+            opening: None,
             device: options.device,
             direct: options.direct,
             engine: None,
@@ -190,7 +181,8 @@ impl Live {
         };
         live.scene.strategy = options.strategy;
         live.set_out(&options.truth)?;
-        live.graphics = Some(live.open_graphics()?);
+        let opened = live.open_graphics(None)?.wait()?;
+        live.adopt(opened)?;
         let chosen = options.latent.is_some();
         match options.open {
             Open::Model { name, .. } => {
@@ -206,61 +198,6 @@ impl Live {
         }
         live.window.request_redraw();
         Ok(live)
-    }
-
-    /// The device, the surface, and all that is on it.
-    fn open_graphics(&mut self) -> Result<Graphics> {
-        let prefer = match &self.device {
-            DeviceChoice::Named(name) => Some(name.as_str()),
-            _ => None,
-        };
-        let (ctx, surface) = present::open(&self.window, self.display.clone(), prefer)?;
-        let presenter = Presenter::new(&ctx, surface, self.window.inner_size().into())?;
-        // The presenting device evaluates too where it is what was asked for; a software one only on request, and then on
-        // another device, because it compiles and computes inside the call that submits.
-        let engine = match (&self.device, &self.engine) {
-            (DeviceChoice::Cpu, _) => Engine::cpu(),
-            (DeviceChoice::Auto, _) if ctx.is_software() => Engine::cpu(),
-            _ if self.direct || !ctx.is_software() => Engine::on(&ctx),
-            (_, Some(own)) if own.gpu().is_some_and(|ctx| ctx.check().is_ok()) => own.clone(),
-            (device, _) => Engine::open(device)?,
-        };
-        self.engine = engine.gpu().is_some_and(|own| !Arc::ptr_eq(own, &ctx)).then(|| engine.clone());
-        let presents = ctx.summary().describe();
-        let evaluates = engine.describe();
-        self.facts.device = if evaluates == presents { presents } else { format!("{evaluates}; shown by {presents}") };
-        self.facts.note = match self.device {
-            DeviceChoice::Auto if ctx.is_software() => {
-                Some("No GPU was found: the processor evaluates, which is slower but no less right.".into())
-            }
-            DeviceChoice::Cpu => None,
-            _ if ctx.is_software() => Some("This is a software driver: --device cpu would be faster.".into()),
-            _ => None,
-        };
-        let painter = Painter::new(&engine, &ctx, &self.scene.model, waker(&self.proxy))?;
-        let context = egui::Context::default();
-        if let Some(dark) = self.memory.dark {
-            context.set_theme(if dark { egui::Theme::Dark } else { egui::Theme::Light });
-        }
-        let largest = ctx.device().limits().max_texture_dimension_2d as usize;
-        let theme = self.window.theme();
-        let egui = egui_winit::State::new(context, egui::ViewportId::ROOT, &*self.window, None, theme, Some(largest));
-        (self.facts.atlas, self.facts.weights) = (None, Vec::new());
-        (self.weights_asked, self.thumbnails_at) = (None, None);
-        let opened = Instant::now();
-        Ok(Graphics { ctx, presenter, egui, painter, shown: None, truth: None, opened })
-    }
-
-    /// After the device was lost: everything on it anew.
-    pub(super) fn rebuild(&mut self, why: &str) -> Result<()> {
-        if self.graphics.take().is_some_and(|g| g.opened.elapsed() < PATIENCE) {
-            return Err(crate::gpu::GpuError::Lost(why.to_owned()).into());
-        }
-        log::warn!("the graphics device was lost ({why}) and is rebuilt");
-        self.graphics = Some(self.open_graphics()?);
-        self.panel.error = Some("The graphics device was lost and has been rebuilt; nothing else was.".into());
-        self.window.request_redraw();
-        Ok(())
     }
 
     /// Shows an error in the window.
@@ -368,6 +305,7 @@ impl Live {
 
     /// Lets the painter and the threads work; returns when to come back.
     pub(super) fn advance(&mut self) -> Result<ControlFlow> {
+        self.take_graphics()?;
         self.take_news()?;
         self.take_answers()?;
         self.take_exports();
