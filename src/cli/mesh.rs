@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use glam::{DAffine3, DVec3};
 use hypersine::engine::Body;
 use hypersine::model::{Frame, Model};
 use hypersine::surface::{Format, Search, components, extract, write};
@@ -63,13 +62,8 @@ impl Mesh {
         if surface.mesh.triangles.is_empty() {
             bail!("{}: no surface in the box: no value crosses {}", self.model, self.level);
         }
-        let Frame { centre, scale } = if self.boxed { Frame::default() } else { frame(&model, &self.latent) };
-        let place = DAffine3::from_scale_rotation_translation(
-            DVec3::splat(scale),
-            glam::DQuat::IDENTITY,
-            DVec3::from_array(centre),
-        );
-        write(&self.output, &surface, &place)?;
+        let frame = if self.boxed { Frame::default() } else { frame(&model, &self.latent) };
+        write(&self.output, &surface, &frame.placement())?;
 
         let pieces = components(&surface.mesh);
         let largest = pieces.first().map_or(0.0, |p| p.volume.abs());
@@ -80,7 +74,7 @@ impl Mesh {
             "evaluations": statistics.evaluations, "corners": statistics.corners, "share": share,
             "gradients": statistics.gradients, "bound": statistics.bound, "steepest": statistics.steepest,
             "followed": statistics.followed, "bytes": statistics.bytes, "seconds": seconds,
-            "volume": surface.mesh.volume() * scale.powi(3), "area": surface.mesh.area() * scale.powi(2),
+            "volume": surface.mesh.volume() * frame.scale.powi(3), "area": surface.mesh.area() * frame.scale.powi(2),
             "components": pieces.iter().map(|p| p.volume.abs() / largest).collect::<Vec<_>>(),
         });
         global.report(&json, || {

@@ -176,7 +176,10 @@ impl Render {
             return self.draw(&solids, &latents, columns, &target);
         }
         if self.solid.is_some() {
-            bail!("{}: pictures have no --camera, --look, --slice and --plain: those are of solids", self.model);
+            bail!(
+                "{}: pictures have no --camera, --look, --slice, --level and --plain: those are of solids",
+                self.model
+            );
         }
         let grid = model.coordinates.grid(size.width, size.height, self.region)?;
         let field = engine.load(&model)?;

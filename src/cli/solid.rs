@@ -6,14 +6,12 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use clap::Args;
 use hypersine::engine::{Body, Engine, Mosaic};
-use hypersine::model::{Model, Side};
+use hypersine::model::Model;
 use hypersine::signal::{Canvas, Depth, write_gif, write_rows};
-use hypersine::trace::{Look, March, Orbit, Scene, Slice, Statistics};
+use hypersine::trace::{Look, Orbit, Scene, Slice, Statistics};
 
 use super::Global;
 
-/// Equal steps through a box in which values are no distances.
-const STEPS: u32 = 128;
 /// Most pixels of a sheet of several pictures.
 const SHEET: u64 = 1 << 25;
 
@@ -21,9 +19,9 @@ const SHEET: u64 = 1 << 25;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Solids")]
 pub(super) struct SolidArgs {
-    /// Where the camera stands, in degrees around the y axis from +z and above the horizon, how far from the middle of the
-    /// box [-1, 1]^3, and its field of view (0: orthographic) [default: 30,20]
-    #[arg(long, value_name = "AZIMUTH,ELEVATION[,DISTANCE[,FOV]]", allow_hyphen_values = true)]
+    /// Where the camera stands, in degrees around the y axis from +z and above the horizon, how far from what it looks at,
+    /// its field of view (0: orthographic), and what that is, if not the middle of the box [-1, 1]^3 [default: 30,20]
+    #[arg(long, value_name = "AZIMUTH,ELEVATION[,DISTANCE[,FOV[,X,Y,Z]]]", allow_hyphen_values = true)]
     camera: Option<Orbit>,
     /// What surfaces look like [default: clay]
     #[arg(long, value_enum)]
@@ -32,6 +30,9 @@ pub(super) struct SolidArgs {
     /// (z,0.25,whole)
     #[arg(long, value_name = "AXIS[,OFFSET[,whole]]", allow_hyphen_values = true)]
     slice: Option<Slice>,
+    /// The value on the surface [default: 0]
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    level: Option<f32>,
     /// Without shadows and occlusion, which take as long again as the picture
     #[arg(long)]
     plain: bool,
@@ -40,19 +41,14 @@ pub(super) struct SolidArgs {
 impl SolidArgs {
     /// Whether anything is asked for that pictures do not have.
     pub(super) fn is_some(&self) -> bool {
-        self.camera.is_some() || self.look.is_some() || self.slice.is_some() || self.plain
+        self.camera.is_some() || self.look.is_some() || self.slice.is_some() || self.level.is_some() || self.plain
     }
 
     fn scene(&self, body: &Body) -> Scene {
-        let scene = Scene::default();
-        let march = match body.side() {
-            Side::Distance => March::default(),
-            Side::Occupancy => March::Steps(STEPS),
-        };
+        let scene = Scene::of(body.side());
         Scene {
             camera: self.camera.unwrap_or_default().camera(&scene.cube),
-            inside: body.inside(),
-            march,
+            level: self.level.unwrap_or_default(),
             look: self.look.unwrap_or_default(),
             shadow: !self.plain,
             occlusion: !self.plain,

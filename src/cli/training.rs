@@ -175,9 +175,6 @@ impl Records {
         if !self.view {
             return self.train(trainer, global, None);
         }
-        if trainer.signals().solid().is_some() {
-            bail!("--view: the window shows pictures; a shape's checkpoint is seen by `render --camera`");
-        }
         let (publisher, watch) = watched();
         let (signals, config) = (trainer.signals().clone(), trainer.config().clone());
         let options = Options {

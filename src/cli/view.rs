@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use hypersine::model::{Model, ValueRange};
+use hypersine::model::Model;
 use hypersine::signal::is_picture;
 use hypersine::train::Signals;
 use hypersine::viewer::{self, Open, Options, Outcome};
@@ -14,14 +14,15 @@ use super::latent::split_mix;
 use super::render::{Render, Size};
 use super::{Global, open_model};
 
-/// Open the live window: on a model, or on a picture or a folder of pictures, which are learned while you watch
+/// Open the live window: on a model, or on pictures or shapes, which are learned while you watch
 ///
-/// The picture is evaluated at the window's own resolution while you pan, zoom and mix. `?` lists every key. Dropping a
-/// file on the window opens it, too; a picture that is dropped on a model with latents is encoded.
+/// The picture is evaluated at the window's own resolution while you pan, zoom and mix; a solid is traced while you turn
+/// it. `?` lists every key. Dropping a file on the window opens it, too; a picture or shape that is dropped on a model of
+/// such with latents is encoded.
 #[derive(Args)]
 pub(super) struct View {
-    /// Model file, @emoji or @faces; a picture or a folder of pictures
-    #[arg(default_value = BUILTIN, value_name = "MODEL|PICTURE|FOLDER")]
+    /// Model file, @emoji or @faces; a picture, a shape, or a folder of such
+    #[arg(default_value = BUILTIN, value_name = "MODEL|PICTURE|SHAPE|FOLDER")]
     model: String,
     /// The latent to start with: its name or index
     #[arg(long, value_name = "NAME|INDEX")]
@@ -74,18 +75,11 @@ impl View {
     pub(super) fn run(&self, global: &Global) -> Result<()> {
         let started = Instant::now();
         let path = Path::new(&self.model);
-        if Signals::are_solids(path) {
-            bail!(
-                "{}: the window shows pictures; `fit` learns a shape, and `render --camera` shows it",
-                path.display()
-            );
-        }
-        let (open, latent, mix) = if path.is_dir() || is_picture(path) {
+        let (open, latent, mix) = if path.is_dir() || is_picture(path) || Signals::are_solids(path) {
             if self.latent.is_some() {
                 bail!("--latent: {} is learned from the start; it has no latents yet", self.model);
             }
-            let config = viewer::live_settings(path.is_dir());
-            let signals = Signals::load(path, None, ValueRange::default(), config.network.coordinates())?;
+            let (signals, config) = viewer::to_learn(path)?;
             (Open::Fit { signals, config }, None, None)
         } else {
             let model = open_model(&self.model)?;

@@ -1,5 +1,6 @@
 //! Where a shape lies in space: between world coordinates and the box in which an INR knows it.
 
+use glam::{DAffine3, DQuat, DVec3};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -65,6 +66,12 @@ impl Frame {
     /// A point of the box in the world.
     pub fn to_world(&self, inside: [f64; 3]) -> [f64; 3] {
         [0, 1, 2].map(|i| self.centre[i] + self.scale * inside[i])
+    }
+
+    /// The map from the box to the world.
+    pub fn placement(&self) -> DAffine3 {
+        let (scale, centre) = (DVec3::splat(self.scale), DVec3::from_array(self.centre));
+        DAffine3::from_scale_rotation_translation(scale, DQuat::IDENTITY, centre)
     }
 }
 

@@ -6,6 +6,7 @@
 use std::str::FromStr;
 
 use glam::{DVec2, DVec3, Vec3};
+use serde::{Deserialize, Serialize};
 
 use crate::surface::Cube;
 use crate::{Error, Result};
@@ -41,25 +42,28 @@ pub struct Camera {
     pub projection: Projection,
 }
 
-/// A camera on its way around a cube: `azimuth,elevation[,distance[,fov]]` as text.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A camera on its way around a point: `azimuth,elevation[,distance[,fov[,x,y,z]]]` as text. Any camera that is not rolled
+/// is one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Orbit {
     /// Degrees around y, from +z (0, the front) to +x (90).
     pub azimuth: f64,
     /// Degrees above the horizon; 90 looks straight down.
     pub elevation: f64,
-    /// From the cube's middle, in units of space. None: so far that a ball of 0.65 of the cube's side about its middle
-    /// is as high as the picture.
+    /// From the target, in units of space. None: so far that a ball of 0.65 of the cube's side about it is as high as the
+    /// picture.
     pub distance: Option<f64>,
     /// The vertical field of view in degrees; 0 stands for an orthographic picture that is as high as what
-    /// [`Self::FOV`] sees at the cube's middle.
+    /// [`Self::FOV`] sees at the target.
     pub fov: f64,
+    /// The point in the middle of the picture. None: the cube's middle.
+    pub target: Option<DVec3>,
 }
 
 impl Default for Orbit {
     /// From the front, somewhat to the right and above.
     fn default() -> Self {
-        Self { azimuth: 30.0, elevation: 20.0, distance: None, fov: Self::FOV }
+        Self { azimuth: 30.0, elevation: 20.0, distance: None, fov: Self::FOV, target: None }
     }
 }
 
@@ -69,23 +73,53 @@ impl Orbit {
     /// Radius of the ball that a camera sees whole, unless told otherwise, in sides of the cube.
     const SEEN: f64 = 0.65;
 
-    /// The camera that looks at the middle of a cube.
-    pub fn camera(&self, cube: &Cube) -> Camera {
-        let half = if self.fov > 0.0 { self.fov } else { Self::FOV }.to_radians() / 2.0;
-        let target = cube.low.as_dvec3() + DVec3::splat(f64::from(cube.side) / 2.0);
-        let distance = self.distance.unwrap_or(Self::SEEN * f64::from(cube.side) / half.sin());
+    /// Half the angle between the upper and the lower edge, in radians; of an orthographic picture, of one that is as high
+    /// at the target.
+    pub fn half(&self) -> f64 {
+        if self.fov > 0.0 { self.fov } else { Self::FOV }.to_radians() / 2.0
+    }
+
+    /// How far the camera is from its target.
+    pub fn distance(&self, cube: &Cube) -> f64 {
+        self.distance.unwrap_or(Self::SEEN * f64::from(cube.side) / self.half().sin())
+    }
+
+    /// What it looks at.
+    pub fn target(&self, cube: &Cube) -> DVec3 {
+        self.target.unwrap_or(cube.low.as_dvec3() + DVec3::splat(f64::from(cube.side) / 2.0))
+    }
+
+    /// The picture's right, its up, and the way towards the camera.
+    pub fn axes(&self) -> [DVec3; 3] {
         let ((sa, ca), (se, ce)) = (self.azimuth.to_radians().sin_cos(), self.elevation.to_radians().sin_cos());
+        // Upwards along the meridian, so that there is an upwards at the poles, too.
+        [DVec3::new(ca, 0.0, -sa), DVec3::new(-sa * se, ce, -ca * se), DVec3::new(sa * ce, se, ca * ce)]
+    }
+
+    /// The camera that looks at its target, or at the middle of a cube.
+    pub fn camera(&self, cube: &Cube) -> Camera {
+        let (distance, target) = (self.distance(cube), self.target(cube));
+        let [_, up, back] = self.axes();
         Camera {
-            eye: target + distance * DVec3::new(sa * ce, se, ca * ce),
+            eye: target + distance * back,
             target,
-            // Along the meridian, so that there is an upwards at the poles, too.
-            up: DVec3::new(-sa * se, ce, -ca * se),
+            up,
             projection: if self.fov > 0.0 {
                 Projection::Perspective { fov: self.fov }
             } else {
-                Projection::Orthographic { height: 2.0 * distance * half.tan() }
+                Projection::Orthographic { height: 2.0 * distance * self.half().tan() }
             },
         }
+    }
+
+    /// What is read as this very camera about a cube.
+    pub fn text(&self, cube: &Cube) -> String {
+        let Self { azimuth, elevation, distance, fov, target } = self;
+        let mut text = format!("{azimuth},{elevation}");
+        if distance.is_some() || *fov != Self::FOV || target.is_some() {
+            text += &format!(",{},{fov}", self.distance(cube));
+        }
+        target.map_or(text.clone(), |t| format!("{text},{},{},{}", t.x, t.y, t.z))
     }
 }
 
@@ -98,10 +132,15 @@ impl FromStr for Orbit {
         let orbit = match numbers[..] {
             [azimuth, elevation] => Self { azimuth, elevation, ..Self::default() },
             [azimuth, elevation, distance] => Self { azimuth, elevation, distance: Some(distance), ..Self::default() },
-            [azimuth, elevation, distance, fov] => Self { azimuth, elevation, distance: Some(distance), fov },
+            [azimuth, elevation, distance, fov] => {
+                Self { azimuth, elevation, distance: Some(distance), fov, target: None }
+            }
+            [azimuth, elevation, distance, fov, x, y, z] => {
+                Self { azimuth, elevation, distance: Some(distance), fov, target: Some(DVec3::new(x, y, z)) }
+            }
             _ => {
                 return Err(format!(
-                    "'{text}' is no camera: give azimuth,elevation[,distance[,fov]] in degrees, e.g. 30,20"
+                    "'{text}' is no camera: give azimuth,elevation[,distance[,fov[,x,y,z]]] in degrees, e.g. 30,20"
                 ));
             }
         };

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::camera::Ray;
 use super::field::Field;
 use crate::Result;
-use crate::surface::BATCH;
+use crate::surface::{BATCH, Cube, Implicit, steepest};
 
 /// Steps after which a ray that steps from sphere to sphere is given up.
 const MAX_STEPS: u32 = 512;
@@ -48,6 +48,21 @@ impl Default for March {
     /// Spheres with a measured bound, nearly touching.
     fn default() -> Self {
         Self::Spheres { bound: None, relaxation: 0.9 }
+    }
+}
+
+impl March {
+    /// The same with the bound measured, where none is given: pictures of one field can share it.
+    ///
+    /// # Errors
+    /// Where the field fails.
+    pub fn measured(self, field: &mut dyn Implicit, cube: &Cube) -> Result<Self> {
+        match self {
+            Self::Spheres { bound: None, relaxation } => {
+                Ok(Self::Spheres { bound: Some(1.25 * steepest(field, cube)?), relaxation })
+            }
+            known => Ok(known),
+        }
     }
 }
 

@@ -3,11 +3,11 @@
 //! Nothing here knows what the field is. It is asked for values and gradients at batches of points
 //! ([`Implicit`]), so that CPU and GPU serve it alike: what the rays themselves need is little arithmetic.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::model::ValueRange;
+use crate::model::{Side, ValueRange};
 use crate::signal::Canvas;
-use crate::surface::{Cube, Implicit, Inside, steepest};
+use crate::surface::{Cube, Implicit, Inside};
 use crate::{Error, Result};
 
 mod camera;
@@ -26,8 +26,11 @@ pub use slice::{Axis, Slice};
 use field::Field;
 use march::Stride;
 
+/// Equal steps through a box in which values are no distances.
+const STEPS: u32 = 128;
+
 /// What a surface looks like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 pub enum Look {
     /// Matt clay in three lights that turn with the camera.
     #[default]
@@ -140,6 +143,15 @@ impl Statistics {
 }
 
 impl Scene {
+    /// The scene of a solid, by what its values say.
+    pub fn of(values: Side) -> Self {
+        let (inside, march) = match values {
+            Side::Distance => (Inside::Below, March::default()),
+            Side::Occupancy => (Inside::Above, March::Steps(STEPS)),
+        };
+        Self { inside, march, ..Self::default() }
+    }
+
     /// What the pictures are: RGB, display-referred from -1 to 1.
     pub fn canvas(width: u32, height: u32) -> Canvas {
         Canvas { width, height, channels: 3, range: ValueRange::default() }
@@ -164,12 +176,9 @@ impl Scene {
     fn begin<'a>(&self, implicit: &'a mut dyn Implicit) -> Result<(Field<'a>, Stride)> {
         self.check()?;
         let mut field = Field { implicit, level: self.level, inside: self.inside, statistics: Statistics::default() };
-        let stride = match self.march {
+        let stride = match self.march.measured(&mut field, &self.cube)? {
             March::Spheres { bound, relaxation } => {
-                let bound = match bound {
-                    Some(bound) => bound,
-                    None => 1.25 * steepest(&mut field, &self.cube)?,
-                };
+                let bound = bound.expect("measured just above");
                 if !(bound.is_finite() && bound > 0.0) {
                     return Err(Error::invalid(format!(
                         "rays cannot step through a field whose gradient is no longer than {bound}: it has no surface"

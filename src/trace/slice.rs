@@ -1,13 +1,15 @@
 //! Planes that show a field: warm outside, cold inside, with lines of equal value.
 
+use std::fmt;
 use std::str::FromStr;
 
 use glam::Vec3;
+use serde::{Deserialize, Serialize};
 
 use super::camera::Ray;
 
 /// An axis of space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Axis {
     /// To the right, seen from the front.
     X,
@@ -18,7 +20,7 @@ pub enum Axis {
 }
 
 /// An opaque plane across an axis within the cube: what is behind it is hidden.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slice {
     /// The axis at right angles to it.
     pub axis: Axis,
@@ -50,6 +52,14 @@ impl FromStr for Slice {
         (axis.zip(offset).zip(cut))
             .map(|((axis, offset), cut)| Self { axis, offset, cut })
             .ok_or_else(|| format!("'{text}' is no plane: give an axis and where on it, e.g. z,0.25 or z,0.25,whole"))
+    }
+}
+
+impl fmt::Display for Slice {
+    /// As it is read.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let axis = ["x", "y", "z"][self.axis as usize];
+        write!(f, "{axis},{}{}", self.offset, if self.cut { "" } else { ",whole" })
     }
 }
 

@@ -139,6 +139,15 @@ impl Trainer {
     /// # Errors
     /// Where the settings make no sense, or do not fit the signals.
     pub fn new(config: Config, signals: Signals, seed: u64, engine: &Engine) -> Result<Self> {
+        let model = Self::untrained(&config, &signals, seed)?;
+        Self::with(config, signals, seed, model, engine)
+    }
+
+    /// The model that a run over these signals starts from.
+    ///
+    /// # Errors
+    /// Where the settings make no sense, or do not fit the signals.
+    pub fn untrained(config: &Config, signals: &Signals, seed: u64) -> Result<Model> {
         config.validate()?;
         let solid = signals.solid();
         let count = signals.names().len();
@@ -177,8 +186,8 @@ impl Trainer {
         model.coordinates = config.network.coordinates();
         model.solid = solid.map(|solid| Solid { values: config.loss.side(), ..solid });
         model.provenance = "trained by hypersine".into();
-        model.training = Some(serde_json::to_value(&config).map_err(|e| Error::invalid(e.to_string()))?);
-        Self::with(config, signals, seed, model, engine)
+        model.training = Some(serde_json::to_value(config).map_err(|e| Error::invalid(e.to_string()))?);
+        Ok(model)
     }
 
     fn with(config: Config, mut signals: Signals, seed: u64, model: Model, engine: &Engine) -> Result<Self> {

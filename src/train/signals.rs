@@ -9,6 +9,7 @@ use super::sampling::{Draw, ErrorMap};
 use super::slopes;
 use super::solids::{Sight, Solids};
 use crate::model::{Coordinates, Grid, Model, Solid, ValueRange};
+use crate::signal::shape::PointCloud;
 use crate::signal::{self, Picture};
 use crate::{Error, Result};
 
@@ -158,6 +159,15 @@ impl Signals {
             Content::Pictures { .. } => None,
             Content::Solids(solids) => Some(Solid { frames: solids.frames(), ..Solid::default() }),
         }
+    }
+
+    /// So many points on the surface of each shape, in its box; of pictures none.
+    ///
+    /// # Errors
+    /// Where a shape has no surface.
+    pub fn surfaces(&self, points: usize, seed: u64) -> Result<Vec<PointCloud>> {
+        let Content::Solids(solids) = &self.content else { return Ok(Vec::new()) };
+        solids.surfaces(points, seed).map_err(|(i, e)| Error::invalid(format!("'{}': {e}", self.names[i])))
     }
 
     /// Coordinates of a point.

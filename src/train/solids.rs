@@ -68,6 +68,15 @@ impl Solids {
         self.each.iter().map(|s| s.frame).collect()
     }
 
+    /// So many points on the surface of each. Names the shape that has none.
+    pub(super) fn surfaces(&self, points: usize, seed: u64) -> Result<Vec<PointCloud>, (usize, Error)> {
+        let one = |(i, solid): (usize, &Solid)| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(i as u64));
+            solid.shape.surface(points, &mut rng).map_err(|e| (i, e))
+        };
+        self.each.iter().enumerate().map(one).collect()
+    }
+
     /// Works out what the run will see. Names the shape that cannot be seen so.
     pub(super) fn prepare(&mut self, sight: Sight) -> Result<(), (usize, Error)> {
         self.sight = sight;

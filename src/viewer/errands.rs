@@ -7,13 +7,14 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::latent::Weights;
-use super::scene::{Request, Truth};
-use crate::engine::{Engine, Mosaic, Strategy};
+use super::scene::{Request, Subject, Truth};
+use crate::engine::{Body, Engine, Field, Mosaic, Strategy};
 use crate::model::file::{self, Precision};
-use crate::model::{Domain, Model, Morph, Principal};
+use crate::model::{Domain, Frame, Model, Morph, Principal};
 use crate::output::write_npy;
 use crate::signal::{Canvas, Depth, Picture, psnr, write_gif, write_rows};
-use crate::{Error, Result, cpu};
+use crate::trace::Scene;
+use crate::{Error, Result, cpu, surface};
 
 /// Bars of a histogram.
 const BARS: usize = 41;
@@ -128,14 +129,14 @@ fn run(errand: Errand) -> Result<Found> {
         Errand::Psnr(model, weights, truth) => {
             let picture = &truth.picture;
             let grid = model.coordinates.grid(picture.width, picture.height, None)?;
-            let (model, z) = written(&model, &weights)?;
+            let (model, z) = weights.of(&model)?;
             let field = Engine::cpu().load(&model)?;
             let (values, _) = field.evaluate(&z, &Domain::Grid(grid), Strategy::Auto)?;
             let psnr = psnr(&Picture { values, ..(**picture).clone() }, picture)?;
             Ok(Found::Psnr(weights, truth.name, psnr))
         }
         Errand::Weights(model, weights) => {
-            let (model, z) = written(&model, &weights)?;
+            let (model, z) = weights.of(&model)?;
             let network = cpu::Network::<f32>::new(&model);
             let theta = network.materialise(1, &network.features(1, &z));
             let slots = model.hypernetwork.slots(&model.inr);
@@ -151,14 +152,6 @@ fn run(errand: Errand) -> Result<Found> {
             Ok(Found::Truth(Truth { name, picture }))
         }
     }
-}
-
-/// A model and the latent with which it has these weights.
-fn written(model: &Arc<Model>, weights: &Weights) -> Result<(Arc<Model>, Vec<f32>)> {
-    Ok(match weights {
-        Weights::Latent(z) => (Arc::clone(model), z.clone()),
-        Weights::Crossed { a, b, first_of_b } => (Arc::new(model.crossed(a, b, *first_of_b)?), Vec::new()),
-    })
 }
 
 fn layer(weights: &[f32], outputs: usize, inputs: usize) -> LayerWeights {
@@ -189,6 +182,8 @@ pub(super) enum Export {
     Picture { request: Request, size: [u32; 2] },
     /// A morph: numbered PNGs in a folder, or a GIF.
     Morph { morph: Morph, request: Request, size: [u32; 2], frames: usize, fps: u32 },
+    /// A solid's surface where its values are `level`, by so many cells along an axis, as it lies in the world.
+    Mesh { weights: Weights, cells: u32, level: f32, frame: Frame },
     /// The latent code.
     Latent(Vec<f32>),
     /// The model itself.
@@ -257,22 +252,18 @@ impl Exporting {
 fn write(export: &Export, model: &Arc<Model>, path: &Path, tell: &dyn Fn(f64)) -> Result<()> {
     match export {
         Export::Picture { request, size } => {
-            let (model, z) = written(model, &request.weights)?;
-            picture(&model, &z, request, *size, path, tell)
+            let (model, z) = request.weights.of(model)?;
+            picture(&Stage::new(&model, request, *size)?, &z, path, tell)
         }
-        Export::Morph { morph, request, size: [width, height], frames, fps } => {
+        Export::Morph { morph, request, size, frames, fps } => {
             let count = *frames;
             let done = |i: usize| tell((i + 1) as f64 / count as f64);
+            let stage = Stage::new(model, request, *size)?;
             if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gif")) {
-                let field = Engine::cpu().load(model)?;
-                let grid = model.coordinates.grid(*width, *height, Some(request.region))?;
-                let mosaic = Mosaic::single(grid, request.aa)?;
-                let canvas =
-                    Canvas { width: *width, height: *height, channels: model.inr.outputs, range: model.values };
-                return write_gif(path, &canvas, *fps, |frame| {
+                return write_gif(path, &stage.canvas(), *fps, |frame| {
                     for (i, z) in morph.frames(count).enumerate() {
                         let mut picture = Vec::new();
-                        mosaic.render(&field, &z, Strategy::Auto, |values| {
+                        stage.render(&z, |values| {
                             picture.extend_from_slice(values);
                             Ok(())
                         })?;
@@ -284,35 +275,84 @@ fn write(export: &Export, model: &Arc<Model>, path: &Path, tell: &dyn Fn(f64)) -
             }
             std::fs::create_dir_all(path).map_err(Error::io("make", path))?;
             for (i, z) in morph.frames(count).enumerate() {
-                picture(model, &z, request, [*width, *height], &path.join(format!("{i:05}.png")), &|_| ())?;
+                picture(&stage, &z, &path.join(format!("{i:05}.png")), &|_| ())?;
                 done(i);
             }
             Ok(())
+        }
+        Export::Mesh { weights, cells, level, frame } => {
+            // A wrong ending is said before the work.
+            surface::Format::of(path)?;
+            let (model, z) = weights.of(model)?;
+            let mut body = Body::new(&Engine::cpu(), &model, &z)?;
+            let settings = surface::Settings { level: *level, ..body.settings(*cells) };
+            let (surface, _) = surface::extract(&mut body, &settings)?;
+            if surface.mesh.triangles.is_empty() {
+                return Err(Error::invalid(format!("there is no surface in the box: no value crosses {level}")));
+            }
+            surface::write(path, &surface, &frame.placement())
         }
         Export::Latent(z) => write_npy(path, z),
         Export::Model => file::save(model, path, Precision::F32),
     }
 }
 
-fn picture(
-    model: &Arc<Model>,
-    z: &[f32],
-    request: &Request,
-    [width, height]: [u32; 2],
-    path: &Path,
-    tell: &dyn Fn(f64),
-) -> Result<()> {
-    let field = Engine::cpu().load(model)?;
-    let grid = model.coordinates.grid(width, height, Some(request.region))?;
-    let mosaic = Mosaic::single(grid, request.aa)?;
-    let canvas = Canvas { width, height, channels: model.inr.outputs, range: model.values };
+/// Where pictures of a model's latents are made, of so many pixels.
+struct Stage<'a> {
+    size: [u32; 2],
+    aa: u32,
+    kind: Kind<'a>,
+}
+
+enum Kind<'a> {
+    Plane(Field, Mosaic),
+    Solid(Engine, &'a Arc<Model>, &'a Scene),
+}
+
+impl<'a> Stage<'a> {
+    fn new(model: &'a Arc<Model>, request: &'a Request, size: [u32; 2]) -> Result<Self> {
+        let (engine, aa) = (Engine::cpu(), request.aa);
+        let kind = match &request.subject {
+            Subject::Plane { region, .. } => {
+                let grid = model.coordinates.grid(size[0], size[1], Some(*region))?;
+                Kind::Plane(engine.load(model)?, Mosaic::single(grid, aa)?)
+            }
+            Subject::Solid(scene) => Kind::Solid(engine, model, scene),
+        };
+        Ok(Self { size, aa, kind })
+    }
+
+    fn canvas(&self) -> Canvas {
+        let [width, height] = self.size;
+        match &self.kind {
+            Kind::Plane(field, _) => {
+                let Model { inr, values, .. } = &**field.model();
+                Canvas { width, height, channels: inr.outputs, range: *values }
+            }
+            Kind::Solid(..) => Scene::canvas(width, height),
+        }
+    }
+
+    /// Hands over the rows of a latent's picture.
+    fn render(&self, z: &[f32], mut rows: impl FnMut(&[f32]) -> Result<()>) -> Result<()> {
+        match &self.kind {
+            Kind::Plane(field, mosaic) => mosaic.render(field, z, Strategy::Auto, rows).map(drop),
+            Kind::Solid(engine, model, scene) => {
+                let mut body = Body::new(engine, model, z)?;
+                scene.render(&mut body, self.size[0], self.size[1], self.aa, &mut rows).map(drop)
+            }
+        }
+    }
+}
+
+fn picture(stage: &Stage<'_>, z: &[f32], path: &Path, tell: &dyn Fn(f64)) -> Result<()> {
+    let canvas = stage.canvas();
     write_rows(path, &canvas, Depth::Eight, |rows| {
         let mut done = 0;
-        mosaic.render(&field, z, Strategy::Auto, |values| {
+        stage.render(z, |values| {
             done += values.len() / canvas.row();
-            tell(done as f64 / f64::from(height));
+            tell(done as f64 / f64::from(canvas.height));
             rows(values)
-        })?;
-        Ok(())
+        })
     })
 }

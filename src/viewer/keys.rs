@@ -1,6 +1,7 @@
 //! What can be done by a key: one table that is both obeyed and shown.
 
 use egui::{Key, Modifiers};
+use glam::{DVec2, DVec3};
 
 /// Something that a person asks for, by a key or a button.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +11,13 @@ pub(super) enum Act {
     OneToOne,
     ZoomIn,
     ZoomOut,
+    /// A solid turns that way.
+    Turn(Way),
+    /// What is shown moves that way.
+    Move(Way),
+    Fly,
+    Normals,
+    Slice,
     Next,
     Previous,
     Sample,
@@ -32,6 +40,27 @@ pub(super) enum Act {
     Quit,
 }
 
+/// A direction on the canvas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Left,
+    Right,
+    Up,
+    Down,
+}
+
+impl Way {
+    /// x to the right and y down, of length 1.
+    pub(super) fn step(self) -> DVec2 {
+        match self {
+            Self::Left => -DVec2::X,
+            Self::Right => DVec2::X,
+            Self::Up => -DVec2::Y,
+            Self::Down => DVec2::Y,
+        }
+    }
+}
+
 const NONE: Modifiers = Modifiers::NONE;
 const COMMAND: Modifiers = Modifiers::COMMAND;
 const SHIFT: Modifiers = Modifiers::SHIFT;
@@ -39,10 +68,22 @@ const SHIFT: Modifiers = Modifiers::SHIFT;
 /// Key, what it does, and how that is said. More specific combinations come first.
 pub(super) const KEYS: &[(Modifiers, Key, Act, &str)] = &[
     (NONE, Key::Questionmark, Act::Help, "this list"),
-    (NONE, Key::F, Act::Fit, "fit the picture to the window"),
+    (NONE, Key::F, Act::Fit, "the whole picture, or the solid from where it was first seen"),
     (NONE, Key::O, Act::OneToOne, "one pixel of the signal on one of the screen"),
     (NONE, Key::Plus, Act::ZoomIn, "zoom in (or the wheel, about the pointer)"),
     (NONE, Key::Minus, Act::ZoomOut, "zoom out"),
+    (SHIFT, Key::ArrowLeft, Act::Turn(Way::Left), "turn the solid to the left"),
+    (SHIFT, Key::ArrowRight, Act::Turn(Way::Right), "turn it to the right"),
+    (SHIFT, Key::ArrowUp, Act::Turn(Way::Up), "turn it upwards"),
+    (SHIFT, Key::ArrowDown, Act::Turn(Way::Down), "turn it downwards"),
+    (COMMAND, Key::ArrowLeft, Act::Move(Way::Left), "move what is shown to the left"),
+    (COMMAND, Key::ArrowRight, Act::Move(Way::Right), "move it to the right"),
+    (COMMAND, Key::ArrowUp, Act::Move(Way::Up), "move it upwards"),
+    (COMMAND, Key::ArrowDown, Act::Move(Way::Down), "move it downwards"),
+    (COMMAND.plus(SHIFT), Key::C, Act::Copy, "copy the command that renders this picture"),
+    (NONE, Key::C, Act::Fly, "fly (W A S D, Q and E, drag to look), or orbit again"),
+    (NONE, Key::N, Act::Normals, "a solid's normals, or clay"),
+    (NONE, Key::L, Act::Slice, "a plane through the solid with lines of equal value"),
     (NONE, Key::ArrowDown, Act::Next, "next latent"),
     (NONE, Key::ArrowUp, Act::Previous, "previous latent"),
     (NONE, Key::R, Act::Sample, "a random latent"),
@@ -57,7 +98,6 @@ pub(super) const KEYS: &[(Modifiers, Key, Act, &str)] = &[
     (NONE, Key::G, Act::Gradient, "the gradient's magnitude"),
     (NONE, Key::U, Act::Beyond, "beyond the trained coordinates"),
     (NONE, Key::P, Act::Pause, "pause learning, or go on"),
-    (COMMAND.plus(SHIFT), Key::C, Act::Copy, "copy the command that renders this picture"),
     (COMMAND, Key::S, Act::SavePicture, "save the picture"),
     (NONE, Key::T, Act::Theme, "dark or light"),
     (NONE, Key::H, Act::Panel, "hide or show the panel"),
@@ -100,8 +140,22 @@ pub(super) fn name(modifiers: Modifiers, key: Key) -> String {
         // Symbols of arrows are not in every font.
         Key::ArrowDown => "Down",
         Key::ArrowUp => "Up",
+        Key::ArrowLeft => "Left",
+        Key::ArrowRight => "Right",
         _ => key.name(),
     }
+}
+
+/// The way that the keys held down now fly: right, up and backwards, 1 each. They mean other things to who does not fly.
+pub(super) fn flight(context: &egui::Context) -> DVec3 {
+    if context.egui_wants_keyboard_input() {
+        return DVec3::ZERO;
+    }
+    context.input(|input| {
+        let held = |key| f64::from(u8::from(input.key_down(key) && !input.modifiers.command));
+        let along = |towards, away| held(towards) - held(away);
+        DVec3::new(along(Key::D, Key::A), along(Key::E, Key::Q), along(Key::S, Key::W))
+    })
 }
 
 /// The key of an act, for a tooltip.

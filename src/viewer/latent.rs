@@ -1,7 +1,10 @@
 //! The latent codes at hand: where they came from, how two of them are mixed, and the keyframes of a morph.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
 use crate::model::{Easing, LatentTable, Model, Morph, Path};
 
 /// A latent code, and where it came from.
@@ -72,6 +75,16 @@ pub(super) enum Weights {
     Latent(Vec<f32>),
     /// Of two latents, the second from that layer on.
     Crossed { a: Vec<f32>, b: Vec<f32>, first_of_b: usize },
+}
+
+impl Weights {
+    /// A model, and the latent with which it has these weights.
+    pub(super) fn of(&self, model: &Arc<Model>) -> Result<(Arc<Model>, Vec<f32>)> {
+        Ok(match self {
+            Self::Latent(z) => (Arc::clone(model), z.clone()),
+            Self::Crossed { a, b, first_of_b } => (Arc::new(model.crossed(a, b, *first_of_b)?), Vec::new()),
+        })
+    }
 }
 
 /// The two codes at hand and how they are mixed: what undo goes back over.

@@ -196,10 +196,16 @@ pub(super) fn fit(device: DeviceChoice, config: Config, signals: Signals, seed: 
     watch
 }
 
-/// Searches the latent of a picture on a thread of its own, which ends with the watch.
-pub(super) fn search(device: DeviceChoice, model: Arc<Model>, picture: &Path, seed: u64) -> Result<(Watch, Signals)> {
-    let files = [picture.to_owned()];
-    let signals = Signals::from_files(&files, model.inr.outputs, model.values, model.coordinates)?;
+/// Points of a shape's surface by which its latent is sought.
+const ON_SURFACE: usize = 10_000;
+
+/// Searches the latent of a picture or a shape on a thread of its own, which ends with the watch.
+pub(super) fn search(device: DeviceChoice, model: Arc<Model>, file: &Path, seed: u64) -> Result<(Watch, Signals)> {
+    let signals = if model.solid.is_some() {
+        Signals::load_solids(file)?
+    } else {
+        Signals::from_files(&[file.to_owned()], model.inr.outputs, model.values, model.coordinates)?
+    };
     let (mut publisher, watch) = watched();
     let sought = signals.clone();
     std::thread::spawn(move || {
@@ -207,9 +213,16 @@ pub(super) fn search(device: DeviceChoice, model: Arc<Model>, picture: &Path, se
         let ValueRange { low, high } = model.values;
         let peak = f64::from(high - low);
         let found = Engine::open(&device).and_then(|engine| {
-            let known = Observation::of_pictures(&sought, &Observed::All, seed)?;
-            encode(&engine, &model, &known, &search, seed, &mut |p: &Progress<'_>| {
-                let psnr = Some(10.0 * (peak * peak / p.loss).log10());
+            let known = match &model.solid {
+                Some(solid) => {
+                    let clouds = sought.surfaces(ON_SURFACE, seed)?;
+                    clouds.iter().map(|cloud| Observation::of_surface(solid.values, cloud)).collect()
+                }
+                None => Observation::of_pictures(&sought, &Observed::All, seed)?,
+            };
+            // Of a file of several, the first.
+            encode(&engine, &model, &known[..1], &search, seed, &mut |p: &Progress<'_>| {
+                let psnr = model.solid.is_none().then(|| 10.0 * (peak * peak / p.loss).log10());
                 let mark = Mark { step: p.step, loss: p.loss, psnr };
                 if p.step == p.steps || publisher.shared.wanted.swap(false, Ordering::Relaxed) {
                     publisher.send(News::Found { z: p.latents.to_vec(), mark, steps: p.steps });

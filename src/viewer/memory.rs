@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::latent::{Codes, Player};
 use super::panel::Tab;
+use super::sight::Sight;
 use super::view::View;
 use crate::output::write_atomically;
 use crate::{Error, Result};
@@ -33,6 +34,8 @@ pub(super) struct Place {
     pub codes: Codes,
     pub player: Player,
     pub view: View,
+    #[serde(default)]
+    pub sight: Sight,
 }
 
 fn file() -> Option<PathBuf> {

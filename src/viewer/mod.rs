@@ -1,4 +1,4 @@
-//! The live window: a picture evaluated at the window's own resolution, and the latents it comes from.
+//! The live window: a picture or a solid evaluated at the window's own resolution, and the latents it comes from.
 //!
 //! | file | what |
 //! |---|---|
@@ -7,6 +7,7 @@
 //! | `scene` | what is to be shown: model, latents, view, looks |
 //! | `latent` | the codes at hand, their mix, keyframes, undo |
 //! | `view` | pan and zoom |
+//! | `sight` | the camera before a solid, and what is shown of it |
 //! | `keys` | what keys do |
 //! | `panel` | the controls: scene and facts in, wishes out |
 //! | `painter` | evaluates the scene a slice at a time, coarse first, on the GPU or on worker threads |
@@ -27,24 +28,25 @@ mod painter;
 mod panel;
 mod present;
 mod scene;
+mod sight;
 mod trace;
 mod view;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 pub use learn::{Publisher, Watch, watched};
 
 use crate::engine::{DeviceChoice, Strategy};
-use crate::model::Model;
+use crate::model::{Model, ValueRange};
 use crate::train::{BatchConfig, Config, NetworkConfig, OptimiserConfig, Signals, StopConfig};
 use crate::{Error, Result};
 
 /// What a window opens on.
 #[derive(Debug)]
 pub enum Open {
-    /// A model; its INR takes two coordinates and gives one to four values.
+    /// A model; its INR takes two coordinates and gives one to four values, or it is one of solids.
     Model {
         /// The model.
         model: Arc<Model>,
@@ -53,7 +55,7 @@ pub enum Open {
     },
     /// A run of the window's own, from the start.
     Fit {
-        /// What is learned: one picture, or a family.
+        /// What is learned: one picture or shape, or a family.
         signals: Signals,
         /// How.
         config: Config,
@@ -111,28 +113,50 @@ pub enum Outcome {
 
 /// What a fit in the window starts from: smaller steps of a smaller network than `fit` takes, so that something is seen
 /// at once, and no end.
-pub fn live_settings(family: bool) -> Config {
-    let base = if family { Config::train() } else { Config::fit() };
+fn live_settings(family: bool, solids: bool) -> Config {
+    let base = match (family, solids) {
+        (false, false) => Config::fit(),
+        (true, false) => Config::train(),
+        (false, true) => Config::fit_solid(),
+        (true, true) => Config::train_solids(),
+    };
     let stop = StopConfig { steps: 1_000_000, ..base.stop };
+    let optimiser = OptimiserConfig { schedule: crate::train::CurveKind::Constant, ..base.optimiser };
     if family {
-        let optimiser = OptimiserConfig { schedule: crate::train::CurveKind::Constant, ..base.optimiser };
         return Config { optimiser, stop, ..base };
     }
+    let (width, points) = if solids { (64, 2048) } else { (128, 8192) };
     Config {
-        network: NetworkConfig { width: 128, ..base.network },
-        batch: BatchConfig { points: 8192, ..base.batch },
-        optimiser: OptimiserConfig { lr: 5e-4, ..base.optimiser },
+        network: NetworkConfig { width, ..base.network },
+        batch: BatchConfig { points, ..base.batch },
+        optimiser: OptimiserConfig { lr: 5e-4, ..optimiser },
         stop,
         ..base
     }
 }
 
+/// The pictures or shapes in a file or folder, and how a window learns them.
+///
+/// # Errors
+/// Where they cannot be read, or there are none.
+pub fn to_learn(path: &Path) -> Result<(Signals, Config)> {
+    let solids = Signals::are_solids(path);
+    let signals = if solids { Some(Signals::load_solids(path)?) } else { None };
+    let family = signals.as_ref().map_or(path.is_dir(), |signals| signals.names().len() > 1);
+    let config = live_settings(family, solids);
+    let signals = match signals {
+        Some(signals) => signals,
+        None => Signals::load(path, None, ValueRange::default(), config.network.coordinates())?,
+    };
+    Ok((signals, config))
+}
+
 /// Whether the window can show this model.
 fn check(model: &Model) -> Result<()> {
     let inr = &model.inr;
-    if inr.inputs != 2 || inr.outputs > 4 {
+    if model.solid.is_none() && (inr.inputs != 2 || inr.outputs > 4) {
         return Err(Error::invalid(format!(
-            "an INR of {} inputs and {} outputs is no picture, which is what the window shows; `render --camera` shows a solid",
+            "an INR of {} inputs and {} outputs is neither a picture nor a solid: there is nothing to show",
             inr.inputs, inr.outputs
         )));
     }
@@ -145,7 +169,7 @@ fn check(model: &Model) -> Result<()> {
 /// Opens the window and returns when it is closed.
 ///
 /// # Errors
-/// Where the model is no picture, or the device fails.
+/// Where the model is neither of pictures nor of solids, or the device fails.
 pub fn run(options: Options) -> Result<Outcome> {
     if let Open::Model { model, .. } = &options.open {
         check(model)?;

@@ -6,10 +6,12 @@ use glam::DVec2;
 use serde::{Deserialize, Serialize};
 
 use super::latent::{Code, Codes, Origin, Player, Weights};
+use super::sight::{Sight, lens};
 use super::view::View;
 use crate::engine::Strategy;
 use crate::model::{Model, Principal, Region};
 use crate::signal::Picture;
+use crate::trace;
 
 /// What of the picture is looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +42,10 @@ pub(super) struct Scene {
     pub principal: Arc<Principal>,
     pub codes: Codes,
     pub player: Player,
+    /// What of a picture is seen.
     pub view: View,
+    /// How a solid is seen.
+    pub sight: Sight,
     pub look: Look,
     /// Log2 of what errors and gradients are multiplied by.
     pub gain: f32,
@@ -57,17 +62,50 @@ pub(super) struct Scene {
     pub shape: [u32; 2],
 }
 
+/// What of a model is to be shown.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Subject {
+    /// A region of the picture plane.
+    Plane {
+        region: Region,
+        /// As floats: small differences matter.
+        floats: bool,
+    },
+    /// A solid, seen by a camera.
+    Solid(Box<trace::Scene>),
+}
+
 /// One picture to evaluate: what the painter gets.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Request {
     pub weights: Weights,
-    pub region: Region,
+    pub subject: Subject,
     /// Size in canvas pixels.
     pub size: [u32; 2],
     pub aa: u32,
     pub strategy: Strategy,
-    /// As floats: small differences matter.
-    pub floats: bool,
+}
+
+impl Request {
+    /// The request with so many canvas pixels to an evaluated one, along each side: how many these are, and the region of
+    /// the canvas' plane that they cover (whole coarse pixels).
+    pub(super) fn at_level(&self, coarse: u32) -> ([u32; 2], Region) {
+        match &self.subject {
+            Subject::Plane { region: r, .. } => {
+                let size = self.size.map(|s| s.div_ceil(coarse));
+                let stretch = |i: usize| f64::from(size[i] * coarse) / f64::from(self.size[i]);
+                let (x, y) = (stretch(0), stretch(1));
+                (size, Region { x1: r.x0 + (r.x1 - r.x0) * x, y1: r.y0 + (r.y1 - r.y0) * y, ..*r })
+            }
+            Subject::Solid(_) => {
+                // A camera sees from edge to edge whatever the height, and its pixels are square.
+                let [width, height] = self.size;
+                let rows = height.div_ceil(coarse);
+                let size = [(width * rows).div_ceil(height), rows];
+                (size, lens(DVec2::from(size.map(f64::from))))
+            }
+        }
+    }
 }
 
 impl Scene {
@@ -80,6 +118,7 @@ impl Scene {
             codes,
             player: Player::default(),
             view: View { centre: DVec2::ZERO, scale: 1.0 },
+            sight: Sight::default(),
             look: Look::Picture,
             gain: 0.0,
             split: false,
@@ -113,19 +152,33 @@ impl Scene {
         }
     }
 
+    /// Whether the model is one of solids, not of pictures.
+    pub(super) fn is_solid(&self) -> bool {
+        self.model.solid.is_some()
+    }
+
+    /// The part of its plane that the canvas shows.
+    pub(super) fn region(&self, canvas: DVec2) -> Region {
+        if self.is_solid() { lens(canvas) } else { self.view.region(canvas) }
+    }
+
     /// What must be evaluated for a canvas of this size; None where nothing is in sight.
     pub(super) fn request(&self, canvas: DVec2) -> Option<Request> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a canvas is whole pixels")]
         let whole = [canvas.x as u32, canvas.y as u32];
-        let (region, size) = if self.extrapolate {
-            (self.view.region(canvas), whole)
+        let (subject, size) = if let Some(solid) = &self.model.solid {
+            (Subject::Solid(Box::new(self.sight.scene(solid.values))), whole)
         } else {
-            self.view.visible(canvas, &self.frame())?
+            let (region, size) = if self.extrapolate {
+                (self.view.region(canvas), whole)
+            } else {
+                self.view.visible(canvas, &self.frame())?
+            };
+            (Subject::Plane { region, floats: self.look == Look::Gradient }, size)
         };
-        let floats = self.look == Look::Gradient;
         // A morph under way is never at rest.
         let aa = if self.player.playing && self.player.shown { 1 } else { self.aa };
-        Some(Request { weights: self.weights(), region, size, aa, strategy: self.strategy, floats })
+        Some(Request { weights: self.weights(), subject, size, aa, strategy: self.strategy })
     }
 
     /// The name of what is shown.
@@ -164,7 +217,7 @@ impl Scene {
     /// Looks at errors or gradients, or back at the picture.
     pub(super) fn toggle_look(&mut self, error: bool) {
         let wanted = if error { Look::Error } else { Look::Gradient };
-        let possible = !error || self.truth.is_some();
+        let possible = !self.is_solid() && (!error || self.truth.is_some());
         self.look = if self.look == wanted || !possible { Look::Picture } else { wanted };
     }
 
@@ -185,9 +238,14 @@ impl Scene {
         } else {
             words.extend(self.codes.flags(&self.model.latents));
         }
-        if let Some(Request { region: r, size: [w, h], .. }) = self.request(canvas) {
+        if let Some(Request { subject, size: [w, h], .. }) = self.request(canvas) {
             words.push(format!("--size={w}x{h}"));
-            words.push(format!("--region={},{},{},{}", r.x0, r.y0, r.x1, r.y1));
+            match subject {
+                Subject::Plane { region: r, .. } => {
+                    words.push(format!("--region={},{},{},{}", r.x0, r.y0, r.x1, r.y1));
+                }
+                Subject::Solid(_) => words.extend(self.sight.flags()),
+            }
         }
         if aa > 1 {
             words.push(format!("--aa={aa}"));

@@ -64,11 +64,18 @@ fn lines_are_clipped_to_the_cube() {
 #[test]
 fn words_for_cameras_and_planes() {
     let parsed: Orbit = " 30, -20 ,3.2".parse().unwrap();
-    assert_eq!(parsed, Orbit { azimuth: 30.0, elevation: -20.0, distance: Some(3.2), fov: Orbit::FOV });
+    assert_eq!(parsed, Orbit { azimuth: 30.0, elevation: -20.0, distance: Some(3.2), ..Orbit::default() });
     for bad in ["", "30", "a,b", "1,2,3,4,5", "1,2,0", "1,2,3,180", "1,2,3,-1", "1,2,inf", "1,2,nan"] {
         let error = bad.parse::<Orbit>().unwrap_err();
         assert!(error.contains(bad) && error.contains("camera"), "{error}");
     }
+    for words in ["30,20", "1.5,-2,5,30", "-1,2,0.1,0,-0.25,1e-7,3"] {
+        let read: Orbit = words.parse().unwrap();
+        let again: Orbit = read.text(&Cube::default()).parse().unwrap();
+        assert_eq!(read.camera(&Cube::default()), again.camera(&Cube::default()), "{words}");
+    }
+    let aside = orbit("0,0,4,30,1,2,3");
+    assert_eq!((aside.target, aside.eye), (DVec3::new(1.0, 2.0, 3.0), DVec3::new(1.0, 2.0, 7.0)));
     let height = 2.0 * 5.0 * 15.0_f64.to_radians().tan();
     assert_eq!(orbit("1,2,5,0").projection, Projection::Orthographic { height });
     // Where no distance is given, a ball of 0.65 sides touches the picture's upper edge.
@@ -76,6 +83,9 @@ fn words_for_cameras_and_planes() {
     assert!((away * 15.0_f64.to_radians().sin() - 1.3).abs() < 1e-12, "{away}");
     let slice: Slice = "y, -0.25".parse().unwrap();
     assert!(slice.offset == -0.25 && slice.cut);
+    for words in ["y,-0.25", "x,0.1,whole"] {
+        assert_eq!(words.parse::<Slice>().unwrap().to_string(), words);
+    }
     assert!(!"z,0,whole".parse::<Slice>().unwrap().cut && "x".parse::<Slice>().unwrap().offset == 0.0);
     for bad in ["", "w,1", "z,", "z,inf", "z,0,half", "z,0,whole,1"] {
         assert!(bad.parse::<Slice>().is_err(), "{bad}");

@@ -65,7 +65,12 @@ impl Live {
     }
 
     pub(super) fn take_picture(&mut self, shown: Shown) {
-        let zoom = self.scene.view.scale / View::fit(self.size, &self.scene.frame()).scale;
+        let view = if self.scene.is_solid() {
+            self.scene.sight.words()
+        } else {
+            let zoom = self.scene.view.scale / View::fit(self.size, &self.scene.frame()).scale;
+            format!("zoom {zoom:.2}x")
+        };
         let [w, h] = shown.size;
         let detail = match (shown.detail.coarse, shown.detail.aa()) {
             (1, 1) => "full resolution".into(),
@@ -73,13 +78,13 @@ impl Live {
             (coarse, _) => format!("1/{coarse} resolution"),
         };
         let milliseconds = shown.took.as_secs_f64() * 1e3;
-        self.facts.picture = vec![format!("{w}x{h}, {detail}, {milliseconds:.0} ms, zoom {zoom:.2}x")];
+        self.facts.picture = vec![format!("{w}x{h}, {detail}, {milliseconds:.0} ms, {view}")];
         let timings = &mut self.facts.timings;
         if !shown.generate.is_zero() {
             push(&mut timings.generate, shown.generate.as_secs_f64() * 1e3);
         }
         push(&mut timings.evaluate, milliseconds);
-        let operations = 2.0 * shown.points as f64 * self.scene.model.inr.macs_per_point() as f64;
+        let operations = 2.0 * shown.evaluations as f64 * self.scene.model.inr.macs_per_point() as f64;
         timings.gflops = operations / shown.took.as_secs_f64().max(1e-9) * 1e-9;
         timings.strategy = if shown.fused { "fused" } else { "materialized" };
         self.trace.picture(&shown, self.asked_at.elapsed());

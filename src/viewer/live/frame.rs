@@ -11,10 +11,14 @@ use super::{FIRST, Kind, Learning, Live, NOTICE, start_of, waker};
 use crate::Result;
 use crate::viewer::errands::Export;
 use crate::viewer::keys::Act;
+use crate::viewer::latent::{Mixing, Origin};
 use crate::viewer::panel::{Asked, Exports, physical};
 use crate::viewer::present::{Canvas, Overlay};
 use crate::viewer::scene::{Look, Scene};
 use crate::viewer::view::View;
+
+/// How far a key moves what is shown, in shorter sides of the canvas.
+const STEP: f64 = 0.05;
 
 impl Live {
     /// Draws one frame and asks the painter for what the scene has become.
@@ -97,8 +101,8 @@ impl Live {
         Canvas {
             origin: [(self.canvas.min.x * scale).round(), (self.canvas.min.y * scale).round()],
             size: [size.x as f32, size.y as f32],
-            region: view.region(size),
-            frame: self.scene.frame(),
+            region: self.scene.region(size),
+            frame: if self.scene.is_solid() { self.scene.region(size) } else { self.scene.frame() },
             look: *look,
             divider: (*split && truth.is_some()).then_some(*divider),
             gain: 2_f32.powf(*gain) * unit,
@@ -112,7 +116,9 @@ impl Live {
         let frame = self.scene.frame();
         for act in asked.acts {
             match act {
+                Act::Fit if self.scene.is_solid() => self.scene.sight.fit(),
                 Act::Fit => self.fitted = None,
+                Act::OneToOne if self.scene.is_solid() => {}
                 Act::OneToOne => {
                     // Of a signal that is not at hand, the size that `render` gives it.
                     let width = self.scene.truth.as_ref().map_or(256, |t| t.picture.width);
@@ -120,7 +126,19 @@ impl Live {
                 }
                 Act::ZoomIn | Act::ZoomOut => {
                     let factor = if act == Act::ZoomIn { 1.2 } else { 1.0 / 1.2 };
-                    self.scene.view.zoom(size, 0.5 * size, factor);
+                    if self.scene.is_solid() {
+                        self.scene.sight.zoom(DVec2::ZERO, size.y, factor);
+                    } else {
+                        self.scene.view.zoom(size, 0.5 * size, factor);
+                    }
+                }
+                Act::Move(way) => {
+                    let by = STEP * size.min_element() * way.step();
+                    if self.scene.is_solid() {
+                        self.scene.sight.pan(by, size.y);
+                    } else {
+                        self.scene.view.pan(by);
+                    }
                 }
                 Act::Pause => {
                     if let (Some(learning), Some(facts)) = (&self.learning, &mut self.facts.learning) {
@@ -207,6 +225,7 @@ impl Live {
                 let morph = self.scene.player.morph(&self.scene.codes);
                 (Export::Morph { morph, request, size: sized(width), frames, fps }, path)
             }
+            Exports::Mesh { path, cells } => (self.surface(cells), path),
             Exports::Latent { path } => (Export::Latent(self.scene.codes.mixed().z), path),
             Exports::Model { path } => (Export::Model, path),
         };
@@ -217,5 +236,14 @@ impl Live {
         self.notice(context, &format!("{path} is being written."));
         let model = Arc::clone(&self.scene.model);
         self.exports.push(self.porter.send(export, model, path.into(), waker(&self.proxy)));
+    }
+
+    /// The surface of what is shown. Only of a latent of the table is it known where in the world it lies.
+    fn surface(&self, cells: u32) -> Export {
+        let Scene { codes, player, model, sight, .. } = &self.scene;
+        let alone = !player.shown && codes.mixing != Mixing::Layers && codes.t == 0.0;
+        let row = if let (true, Origin::Row(row)) = (alone, &codes.a.origin) { Some(*row) } else { None };
+        let frame = model.solid.as_ref().map(|solid| solid.frame(row)).unwrap_or_default();
+        Export::Mesh { weights: self.scene.weights(), cells, level: sight.level, frame }
     }
 }

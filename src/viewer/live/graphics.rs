@@ -61,7 +61,7 @@ impl Live {
         let instance = old.as_ref().map(|old| old.ctx().instance().clone());
         let (instance, surface) = present::surface(&self.window, self.display.clone(), instance)?;
         let size = self.window.inner_size().into();
-        let (device, direct, own) = (self.device.clone(), self.direct, self.engine.clone());
+        let (device, direct, own) = (self.device.clone(), self.evaluates_directly(), self.engine.clone());
         let (tell, opened) = mpsc::channel();
         let wake = waker(&self.proxy);
         std::thread::spawn(move || {
@@ -72,6 +72,19 @@ impl Live {
             wake();
         });
         Ok(Opening(opened))
+    }
+
+    /// Whether the window's own device may evaluate even if it is a software driver, or None: it must not. Solids are traced
+    /// on another one always: that takes a thread of its own, and threads share no queue.
+    fn evaluates_directly(&self) -> Option<bool> {
+        (!self.scene.is_solid()).then_some(self.direct)
+    }
+
+    /// What evaluates the scene's model, where the device that presents stays.
+    pub(super) fn evaluator(&mut self, ctx: &Arc<Context>) -> Result<Engine> {
+        let engine = evaluator(ctx, &self.device, self.evaluates_directly(), self.engine.clone())?;
+        self.engine = engine.gpu().is_some_and(|own| !Arc::ptr_eq(own, ctx)).then(|| engine.clone());
+        Ok(engine)
     }
 
     /// Goes on with a device that has been opened.
@@ -129,15 +142,13 @@ impl Live {
     }
 }
 
-/// What draws on the surface, and what evaluates: the presenting device too where it is what was asked for; a software one
-/// only on request, and then on another device, because it compiles and computes inside the call that submits. `own` is
-/// what evaluated elsewhere before.
+/// Opens what draws on the surface, and what evaluates.
 fn open(
     instance: wgpu::Instance,
     surface: wgpu::Surface<'static>,
     size: [u32; 2],
     device: &DeviceChoice,
-    direct: bool,
+    direct: Option<bool>,
     own: Option<Engine>,
 ) -> Result<Opened> {
     let prefer = match device {
@@ -145,13 +156,18 @@ fn open(
         _ => None,
     };
     let presenter = Presenter::open(instance, surface, size, prefer)?;
-    let ctx = presenter.ctx();
-    let engine = match (device, own) {
-        (DeviceChoice::Cpu, _) => Engine::cpu(),
-        (DeviceChoice::Auto, _) if ctx.is_software() => Engine::cpu(),
-        _ if direct || !ctx.is_software() => Engine::on(ctx),
-        (_, Some(own)) if own.gpu().is_some_and(|ctx| ctx.check().is_ok()) => own,
-        (device, _) => Engine::open(device)?,
-    };
+    let engine = evaluator(presenter.ctx(), device, direct, own)?;
     Ok(Opened { presenter, engine })
+}
+
+/// What evaluates: the presenting device too where it is what was asked for; a software one only on request, and then on
+/// another device, because it compiles and computes inside the call that submits. `own` is what evaluated elsewhere before.
+fn evaluator(ctx: &Arc<Context>, device: &DeviceChoice, direct: Option<bool>, own: Option<Engine>) -> Result<Engine> {
+    match (device, own) {
+        (DeviceChoice::Cpu, _) => Ok(Engine::cpu()),
+        (DeviceChoice::Auto, _) if ctx.is_software() => Ok(Engine::cpu()),
+        _ if direct.is_some_and(|asked| asked || !ctx.is_software()) => Ok(Engine::on(ctx)),
+        (_, Some(own)) if own.gpu().is_some_and(|ctx| ctx.check().is_ok()) => Ok(own),
+        (device, _) => Engine::open(device),
+    }
 }

@@ -29,11 +29,15 @@ impl Live {
         for (name, picture) in names.iter().zip(pictures) {
             self.truths.insert(name.clone(), Source::Here(Arc::new(picture.clone())));
         }
-        self.scene.shape = [pictures[0].width, pictures[0].height];
-        let what = match names {
-            [name] => format!("A single INR learns {name} ({}x{}).", pictures[0].width, pictures[0].height),
+        let what = match (names, pictures) {
+            ([name], [picture]) => format!("A single INR learns {name} ({}x{}).", picture.width, picture.height),
+            ([name], _) => format!("A single INR learns the shape {name}."),
+            (_, []) => format!("A hypernetwork learns {} shapes.", names.len()),
             _ => format!("A hypernetwork learns {} pictures.", names.len()),
         };
+        if let Some(first) = pictures.first() {
+            self.scene.shape = [first.width, first.height];
+        }
         let rates = Some((config.optimiser.lr, config.optimiser.latent_lr));
         let steps = config.stop.steps;
         let own = matches!(kind, Kind::Own(_)).then_some(config);
@@ -51,13 +55,15 @@ impl Live {
         self.panel.tab = Tab::Learn;
     }
 
-    /// Looks for the latent of a picture.
+    /// Looks for the latent of a picture or of a shape.
     pub(super) fn search(&mut self, path: &Path) -> Result<()> {
         let (watch, signals) = learn::search(self.device.clone(), Arc::clone(&self.scene.model), path, self.seed)?;
         watch.wakes(waker(&self.proxy));
-        let (name, picture) = (signals.names()[0].clone(), Arc::new(signals.pictures()[0].clone()));
-        self.truths.insert(name.clone(), Source::Here(picture));
-        self.truth_asked = None;
+        let name = signals.names()[0].clone();
+        if let Some(picture) = signals.pictures().first() {
+            self.truths.insert(name.clone(), Source::Here(Arc::new(picture.clone())));
+            self.truth_asked = None;
+        }
         self.facts.learning = Some(LearnFacts {
             what: format!("The latent is sought that comes closest to {name}."),
             course: Course::default(),
@@ -75,9 +81,11 @@ impl Live {
         Ok(())
     }
 
-    /// A file was dropped: a model opens; a picture is sought in a model with latents, else learned, as a folder is.
+    /// A file was dropped: a model opens; a picture or shape is sought in a model of such with latents, else learned, as a
+    /// folder is.
     pub(super) fn dropped(&mut self, path: &Path) -> Result<()> {
-        if !path.is_dir() && !is_picture(path) {
+        let solids = Signals::are_solids(path);
+        if !path.is_dir() && !is_picture(path) && !solids {
             let model = Arc::new(file::load(path)?);
             crate::viewer::check(&model)?;
             self.replace(model)?;
@@ -85,11 +93,10 @@ impl Live {
             self.recall(false);
             return Ok(());
         }
-        if self.scene.model.latent_dim() > 0 && !path.is_dir() {
+        if self.scene.model.latent_dim() > 0 && !path.is_dir() && solids == self.scene.is_solid() {
             return self.search(path);
         }
-        let config = crate::viewer::live_settings(path.is_dir());
-        let signals = Signals::load(path, None, crate::model::ValueRange::default(), config.network.coordinates())?;
+        let (signals, config) = crate::viewer::to_learn(path)?;
         self.replace(start_of(&config, &signals, self.seed)?)?;
         self.begin(config, &signals);
         Ok(())

@@ -25,7 +25,7 @@ use crate::viewer::errands::{Clerk, Exporting, Porter};
 use crate::viewer::latent::{Code, Codes, Weights};
 use crate::viewer::learn::Watch;
 use crate::viewer::memory::{Memory, Place};
-use crate::viewer::painter::Painted;
+use crate::viewer::painter::{Painted, Painter};
 use crate::viewer::panel::{Facts, Panel};
 use crate::viewer::scene::Scene;
 use crate::viewer::trace::{Busy, Trace};
@@ -229,6 +229,7 @@ impl Live {
                 (self.scene.codes.a, self.scene.codes.t, self.scene.codes.mixing) = (codes.a, 0.0, codes.mixing);
             } else {
                 self.scene.view = place.view;
+                self.scene.sight = place.sight.clone();
                 self.fitted = Some(View { scale: f64::NAN, ..place.view });
             }
             self.scene.player = super::latent::Player { playing: false, ..place.player.clone() };
@@ -238,8 +239,8 @@ impl Live {
     /// Keeps for the next run where a person is now.
     pub(super) fn remember(&mut self) {
         if let Some(key) = &self.key {
-            let Scene { codes, player, view, .. } = &self.scene;
-            let place = Place { codes: codes.clone(), player: player.clone(), view: *view };
+            let Scene { codes, player, view, sight, .. } = &self.scene;
+            let place = Place { codes: codes.clone(), player: player.clone(), view: *view, sight: sight.clone() };
             self.memory.models.insert(key.clone(), place);
         }
         let size = self.window.inner_size().to_logical(self.window.scale_factor());
@@ -274,12 +275,18 @@ impl Live {
         self.reload()
     }
 
-    /// The painter goes on with the scene's model.
+    /// The painter goes on with the scene's model; solids have one of their own.
     fn reload(&mut self) -> Result<()> {
-        if let Some(graphics) = &mut self.graphics {
-            graphics.painter.load(&self.scene.model)?;
-        }
-        Ok(())
+        let Some(mut graphics) = self.graphics.take() else { return Ok(()) };
+        let done = if graphics.painter.suits(&self.scene.model) {
+            graphics.painter.load(&self.scene.model)
+        } else {
+            self.evaluator(&graphics.ctx)
+                .and_then(|engine| Painter::new(&engine, &graphics.ctx, &self.scene.model, waker(&self.proxy)))
+                .map(|painter| (graphics.painter, graphics.shown) = (painter, None))
+        };
+        self.graphics = Some(graphics);
+        done
     }
 
     pub(super) fn on_event(&mut self, event: &WindowEvent) {
@@ -366,5 +373,6 @@ fn waker(proxy: &Proxy) -> impl Fn() + Send + 'static {
 
 /// The model that a run starts with.
 fn start_of(config: &Config, signals: &Signals, seed: u64) -> Result<Arc<Model>> {
-    Ok(Arc::new(Trainer::new(config.clone(), signals.clone(), seed, &Engine::cpu())?.so_far()?))
+    config.suits(signals.solid().is_some())?;
+    Ok(Arc::new(Trainer::untrained(config, signals, seed)?))
 }

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Atlas, BYTES, COLUMNS, Detail, FLOATS, Fields, HALVES, MOST_THUMBNAILS, Painted, Shown, THUMBNAIL, at_level,
-    texture,
+    Atlas, BYTES, COLUMNS, Detail, FLOATS, Fields, HALVES, MOST_THUMBNAILS, Painted, Shown, THUMBNAIL, texture,
 };
 use crate::Result;
 use crate::engine::Engine;
 use crate::gpu::{Codes, Context, Evaluation, Stopwatch, Target, TextureTarget};
 use crate::model::{Domain, Model};
 use crate::viewer::latent::Weights;
-use crate::viewer::scene::Request;
+use crate::viewer::scene::{Request, Subject};
 
 /// How long one slice may keep the window's own drawing waiting. With a software driver, which is made to do as a GPU only
 /// to test this, it takes milliseconds until a slice has begun and its end is known: shorter ones would be nothing but that.
@@ -138,16 +137,18 @@ impl Direct {
             self.codes = Some(Generated { weights: request.weights.clone(), fused, codes, stopwatch });
         }
         let Generated { codes, .. } = self.codes.as_ref().expect("made just above");
-        let (size, region) = at_level(request, detail.coarse);
+        let (size, region) = request.at_level(detail.coarse);
         let grid = field.model().coordinates.grid(size[0], size[1], Some(region))?.supersampled(detail.samples);
-        let format = if request.floats { FLOATS } else { HALVES };
+        let floats = matches!(request.subject, Subject::Plane { floats: true, .. });
+        let format = if floats { FLOATS } else { HALVES };
         let view =
             texture(ctx, size.map(|s| s * detail.samples), format).create_view(&wgpu::TextureViewDescriptor::default());
         let target = Target::Texture(TextureTarget { view: &view, format, columns: 1 });
         let evaluation = on_gpu.evaluation(codes, 0..1, &Domain::Grid(grid), target)?;
         let (points, last) = (grid.points(), self.levels.len() == 1);
         let (generate, took) = (Duration::ZERO, Duration::ZERO);
-        let shown = Shown { view, region, detail, last, size, points, generate, took, fused };
+        let evaluations = points as u64;
+        let shown = Shown { view, region, detail, last, size, points, evaluations, generate, took, fused };
         self.picture = Some(Running::new(ctx, evaluation, shown)?);
         Ok(())
     }

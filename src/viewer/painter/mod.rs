@@ -3,10 +3,13 @@
 //! A picture is evaluated at an eighth, a quarter, a half and the whole of the resolution, then with several points per
 //! pixel. A new request abandons the one at hand, but for its first level: however fast requests come, pictures go on
 //! coming too. A GPU evaluates on the window's own device, one slice in flight at a time; the CPU backend, and a software
-//! driver on a device of its own, evaluate bands of rows on a worker thread. When nothing else is to be done, thumbnails of
-//! the whole table are.
+//! driver on a device of its own, evaluate bands of rows on a worker thread. Solids are always traced there. When nothing
+//! else is to be done, thumbnails of the whole table are.
 
 mod direct;
+mod easel;
+mod sheet;
+mod solid;
 mod worker;
 
 use std::sync::Arc;
@@ -14,6 +17,9 @@ use std::time::Duration;
 
 use super::latent::Weights;
 use super::scene::Request;
+pub(super) use sheet::{Atlas, MOST_THUMBNAILS};
+use sheet::{COLUMNS, THUMBNAIL};
+
 use crate::Result;
 use crate::engine::{Engine, Field};
 use crate::gpu::Context;
@@ -41,6 +47,9 @@ impl Detail {
 const LEVELS: [u32; 4] = [8, 4, 2, 1];
 /// A coarse level is worth showing when the finest would take longer than this.
 const PATIENCE: Duration = Duration::from_millis(30);
+/// Seconds that a point of a picture, and a ray at a solid, are supposed to take before one is measured.
+const POINT: f64 = 1e-6;
+const RAY: f64 = 2e-5;
 /// A picture that would take longer is not supersampled.
 const REST: Duration = Duration::from_secs(8);
 /// Texels of clipped display values; of values that are clipped only after the mean of a pixel's points is taken, as
@@ -49,12 +58,6 @@ const REST: Duration = Duration::from_secs(8);
 pub(super) const BYTES: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
 const HALVES: wgpu::TextureFormat = wgpu::TextureFormat::Rgba16Float;
 const FLOATS: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Float;
-/// Side of a thumbnail in pixels, and how many stand in a row.
-const THUMBNAIL: u32 = 32;
-const COLUMNS: u32 = 32;
-/// More latents than this have no thumbnails: the texture would be too large for some adapters.
-pub(super) const MOST_THUMBNAILS: usize = 2048;
-
 /// A finished picture, ready to be drawn.
 #[derive(Debug)]
 pub(super) struct Shown {
@@ -66,35 +69,12 @@ pub(super) struct Shown {
     /// Size of the picture, and the points that were evaluated.
     pub size: [u32; 2],
     pub points: usize,
+    /// Values that this took: of solids, many for each point of the picture.
+    pub evaluations: u64,
     /// Time it took to generate the weights, and to evaluate.
     pub generate: Duration,
     pub took: Duration,
     pub fused: bool,
-}
-
-/// Thumbnails of the first latents, in rows of [`COLUMNS`].
-#[derive(Debug)]
-pub(super) struct Atlas {
-    pub view: wgpu::TextureView,
-    pub count: usize,
-}
-
-impl Atlas {
-    /// Where a latent's thumbnail is, 0 to 1.
-    pub(super) fn uv(count: usize, row: usize) -> egui::Rect {
-        let lines = (count as f32 / COLUMNS as f32).ceil();
-        let (x, y) = ((row % COLUMNS as usize) as f32, (row / COLUMNS as usize) as f32);
-        // Half a texel inwards, so that neighbours do not shine through.
-        let half = 0.5 / THUMBNAIL as f32;
-        let at = |x: f32, y: f32| egui::pos2(x / COLUMNS as f32, y / lines);
-        egui::Rect::from_min_max(at(x + half, y + half), at(x + 1.0 - half, y + 1.0 - half))
-    }
-
-    /// Size of the texture for so many.
-    fn size(count: usize) -> [u32; 2] {
-        let lines = u32::try_from(count).unwrap_or(u32::MAX).div_ceil(COLUMNS);
-        [COLUMNS * THUMBNAIL, lines.max(1) * THUMBNAIL]
-    }
 }
 
 /// What a painter has made.
@@ -108,7 +88,9 @@ pub(super) struct Painter {
     ctx: Arc<Context>,
     backend: Backend,
     request: Option<Request>,
-    /// Seconds per evaluated point, as measured last.
+    /// Whether it paints solids.
+    solids: bool,
+    /// Seconds per point of a picture, as measured last.
     pace: f64,
 }
 
@@ -125,12 +107,19 @@ impl Painter {
         model: &Arc<Model>,
         wake: impl Fn() + Send + 'static,
     ) -> Result<Self> {
-        let backend = if engine.gpu().is_some_and(|ctx| Arc::ptr_eq(ctx, presenting)) {
+        let solids = model.solid.is_some();
+        let backend = if engine.gpu().is_some_and(|ctx| Arc::ptr_eq(ctx, presenting)) && !solids {
             Backend::Direct(Box::new(direct::Direct::new(engine, model)?))
         } else {
             Backend::Worker(worker::Workshop::new(engine, model, wake))
         };
-        Ok(Self { ctx: Arc::clone(presenting), backend, request: None, pace: 1e-6 })
+        let pace = if solids { RAY } else { POINT };
+        Ok(Self { ctx: Arc::clone(presenting), backend, request: None, solids, pace })
+    }
+
+    /// Whether it can go on with this model: pictures are painted by one, solids by another.
+    pub(super) fn suits(&self, model: &Model) -> bool {
+        self.solids == model.solid.is_some()
     }
 
     /// Goes on with another model, perhaps the same one after it has learned more.
@@ -249,14 +238,6 @@ impl Fields {
         let (_, field) = self.written.as_ref().expect("written just above, if not before");
         Ok((field, Vec::new()))
     }
-}
-
-/// The request at one level: how many pixels, and the region they cover (whole coarse pixels).
-fn at_level(request: &Request, coarse: u32) -> ([u32; 2], Region) {
-    let size = request.size.map(|s| s.div_ceil(coarse));
-    let r = request.region;
-    let stretch = |i: usize| f64::from(size[i] * coarse) / f64::from(request.size[i]);
-    (size, Region { x1: r.x0 + (r.x1 - r.x0) * stretch(0), y1: r.y0 + (r.y1 - r.y0) * stretch(1), ..r })
 }
 
 /// A texture that kernels and the host can write, and shaders and egui read.

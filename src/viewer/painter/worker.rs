@@ -6,37 +6,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::{
-    Atlas, BYTES, COLUMNS, Detail, FLOATS, Fields, MOST_THUMBNAILS, Painted, Shown, THUMBNAIL, at_level, texels, upload,
-};
+use super::easel::{Easel, Pixels};
+use super::sheet::Sheet;
+use super::{Atlas, BYTES, Detail, FLOATS, MOST_THUMBNAILS, Painted, Shown, upload};
 use crate::Result;
-use crate::engine::{Engine, Mosaic, Strategy};
+use crate::engine::Engine;
 use crate::gpu::Context;
-use crate::model::{Model, Region};
+use crate::model::Model;
 use crate::viewer::scene::Request;
 
-/// How long a band of rows may delay a newer request.
-const BAND: Duration = Duration::from_millis(15);
+/// How often thumbnails are shown while they are made.
+const GLIMPSE: Duration = Duration::from_millis(500);
 
 /// What a worker makes.
 enum Made {
-    Picture(Box<Pixels>),
-    Thumbnails { bytes: Vec<u8>, count: usize },
-}
-
-/// A picture as the worker makes it.
-struct Pixels {
-    version: u64,
-    texels: Vec<u8>,
-    floats: bool,
-    size: [u32; 2],
-    region: Region,
-    detail: Detail,
-    last: bool,
-    points: usize,
-    generate: Duration,
-    took: Duration,
-    fused: bool,
+    /// The last of a request's levels, or not; of that version.
+    Picture {
+        pixels: Box<Pixels>,
+        last: bool,
+        version: u64,
+    },
+    Thumbnails(Sheet),
 }
 
 enum Job {
@@ -54,13 +44,13 @@ pub(super) struct Workshop {
 struct Worker {
     engine: Engine,
     /// None until a model is loaded.
-    fields: Option<Fields>,
+    easel: Option<Easel>,
     jobs: Receiver<Job>,
     finished: Sender<Result<Made>>,
     version: Arc<AtomicU64>,
     wake: Box<dyn Fn() + Send>,
-    /// Thumbnails still to be made, if any are.
-    thumbnails: Option<Vec<u8>>,
+    /// Thumbnails on their way, if any are, and when they were shown last.
+    thumbnails: Option<(Sheet, Instant)>,
 }
 
 impl Workshop {
@@ -70,7 +60,7 @@ impl Workshop {
         let version = Arc::new(AtomicU64::new(0));
         let worker = Worker {
             engine: engine.clone(),
-            fields: None,
+            easel: None,
             jobs: todo,
             finished,
             version: Arc::clone(&version),
@@ -107,18 +97,19 @@ impl Workshop {
         let mut painted = None;
         for made in self.done.try_iter() {
             match made? {
-                Made::Picture(p) => painted = Some(p),
-                Made::Thumbnails { bytes, count } => {
+                Made::Picture { pixels, last, version } => painted = Some((pixels, last, version)),
+                Made::Thumbnails(Sheet { bytes, count, .. }) => {
                     let view = upload(ctx, Atlas::size(count), BYTES, &bytes);
                     return Ok(Some(Painted::Thumbnails(Atlas { view, count })));
                 }
             }
         }
-        let Some(p) = painted else { return Ok(None) };
-        let view = upload(ctx, p.size, if p.floats { FLOATS } else { BYTES }, &p.texels);
-        let Pixels { size, region, detail, points, generate, took, fused, .. } = *p;
-        let last = p.last && p.version == self.version.load(Ordering::Relaxed);
-        Ok(Some(Painted::Picture(Shown { view, region, detail, last, size, points, generate, took, fused })))
+        let Some((pixels, last, version)) = painted else { return Ok(None) };
+        let Pixels { texels, floats, size, region, detail, points, evaluations, generate, took, fused } = *pixels;
+        let view = upload(ctx, size, if floats { FLOATS } else { BYTES }, &texels);
+        let last = last && version == self.version.load(Ordering::Relaxed);
+        let shown = Shown { view, region, detail, last, size, points, evaluations, generate, took, fused };
+        Ok(Some(Painted::Picture(shown)))
     }
 }
 
@@ -129,24 +120,27 @@ impl Worker {
                 Job::Load(model) => {
                     // Thumbnails of the model before are wanted no longer.
                     self.thumbnails = None;
-                    self.fields = match Fields::new(&self.engine, &model, true) {
-                        Ok(fields) => Some(fields),
+                    self.easel = match Easel::new(&self.engine, &model) {
+                        Ok(easel) => Some(easel),
                         Err(e) => {
                             self.tell(Err(e));
                             None
                         }
                     };
                 }
-                Job::Thumbnails => self.thumbnails = Some(Vec::new()),
+                Job::Thumbnails => {
+                    let sheet = |easel: &Easel| Sheet::new(easel.model().latents.len().min(MOST_THUMBNAILS));
+                    self.thumbnails = self.easel.as_ref().map(|easel| (sheet(easel), Instant::now()));
+                }
                 Job::Paint(version, request, levels) => {
-                    let Some(fields) = &mut self.fields else { continue };
+                    let Some(easel) = &mut self.easel else { continue };
                     for (i, &detail) in levels.iter().enumerate() {
                         // The first level is finished whatever comes, so that pictures come however fast requests do.
                         let stale = || i > 0 && self.version.load(Ordering::Relaxed) != version;
-                        let picture = paint(fields, &request, detail, &stale).transpose();
+                        let picture = easel.paint(&request, detail, &stale).transpose();
                         let last = i + 1 == levels.len();
                         let Some(picture) = picture else { break };
-                        let picture = picture.map(|p| Made::Picture(Box::new(Pixels { version, last, ..p })));
+                        let picture = picture.map(|p| Made::Picture { pixels: Box::new(p), last, version });
                         if self.finished.send(picture).is_err() {
                             return;
                         }
@@ -160,7 +154,7 @@ impl Worker {
         }
     }
 
-    /// The next job, of paintings the newest; while there is none, a line of thumbnails.
+    /// The next job, of paintings the newest; while there is none, some thumbnails.
     fn next(&mut self) -> Option<Job> {
         loop {
             let job = if self.thumbnails.is_some() {
@@ -168,7 +162,7 @@ impl Worker {
                     Ok(job) => job,
                     Err(std::sync::mpsc::TryRecvError::Disconnected) => return None,
                     Err(std::sync::mpsc::TryRecvError::Empty) => {
-                        self.thumbnail_line();
+                        self.some_thumbnails();
                         continue;
                     }
                 }
@@ -183,39 +177,21 @@ impl Worker {
         }
     }
 
-    fn thumbnail_line(&mut self) {
-        let Some(fields) = &self.fields else {
-            self.thumbnails = None;
-            return;
-        };
-        let model = Arc::clone(fields.family.model());
-        let count = model.latents.len().min(MOST_THUMBNAILS);
-        let [width, height] = Atlas::size(count);
-        let Some(bytes) = &mut self.thumbnails else { return };
-        let line = (width * THUMBNAIL * 4) as usize;
-        let first = bytes.len() / line * COLUMNS as usize;
-        let made = (|| {
-            let cells = (count - first).min(COLUMNS as usize);
-            let grid = model.coordinates.grid(THUMBNAIL, THUMBNAIL, None)?;
-            let mosaic = Mosaic::new(grid, cells, Some(COLUMNS as usize), 1)?;
-            let z = &model.latents.values()[first * model.latent_dim()..][..cells * model.latent_dim()];
-            let narrow = mosaic.size()[0] as usize;
-            mosaic.render(&fields.family, z, Strategy::Auto, |values| {
-                for row in values.chunks_exact(narrow * model.inr.outputs) {
-                    texels(row, model.inr.outputs, model.values, false, bytes);
-                    // The last line may be shorter.
-                    bytes.resize(bytes.len() + (width as usize - narrow) * 4, 255);
-                }
-                Ok(())
-            })
-        })();
-        let done = bytes.len() >= line * (height / THUMBNAIL) as usize;
-        let news = match made {
-            Ok(_) if !done => return,
-            Ok(_) => Ok(Made::Thumbnails { bytes: std::mem::take(bytes), count }),
+    fn some_thumbnails(&mut self) {
+        let (Some(easel), Some((mut sheet, shown))) = (&mut self.easel, self.thumbnails.take()) else { return };
+        let news = match easel.thumbnails(&mut sheet) {
             Err(e) => Err(e),
+            Ok(()) if sheet.done >= sheet.count => Ok(Made::Thumbnails(sheet)),
+            Ok(()) => {
+                let due = shown.elapsed() > GLIMPSE;
+                let glimpse = due.then(|| sheet.clone());
+                self.thumbnails = Some((sheet, if due { Instant::now() } else { shown }));
+                match glimpse {
+                    Some(sheet) => Ok(Made::Thumbnails(sheet)),
+                    None => return,
+                }
+            }
         };
-        self.thumbnails = None;
         self.tell(news);
     }
 
@@ -224,47 +200,4 @@ impl Worker {
         let _ = self.finished.send(news);
         (self.wake)();
     }
-}
-
-/// Evaluates one level in bands of rows; None where the request has become stale.
-fn paint(fields: &mut Fields, request: &Request, detail: Detail, stale: &dyn Fn() -> bool) -> Result<Option<Pixels>> {
-    let started = Instant::now();
-    let (field, z) = fields.of(request)?;
-    // Weights that are written once for all bands were written just now.
-    let generate = started.elapsed().as_secs_f64();
-    let started = Instant::now();
-    let model = Arc::clone(field.model());
-    let (size, region) = at_level(request, detail.coarse);
-    let grid = model.coordinates.grid(size[0], size[1], Some(region))?;
-    let mut out = Vec::with_capacity(size[0] as usize * size[1] as usize * if request.floats { 16 } else { 4 });
-    let (mut row, mut rows) = (0, 8);
-    let (mut generate, mut fused) = (generate, false);
-    while row < size[1] {
-        if stale() {
-            return Ok(None);
-        }
-        let count = rows.min(size[1] - row);
-        let band = Instant::now();
-        let mosaic = Mosaic::single(grid.rows(row, count), detail.points)?;
-        let report = mosaic.render(field, &z, request.strategy, |values| {
-            texels(values, model.inr.outputs, model.values, request.floats, &mut out);
-            Ok(())
-        })?;
-        generate += report.timings.generate_s;
-        fused = report.strategy == "fused";
-        row += count;
-        let took = band.elapsed().as_secs_f64().max(1e-6);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "clamped to a sensible number of rows"
-        )]
-        {
-            rows = (f64::from(count) * BAND.as_secs_f64() / took).clamp(1.0, 4096.0) as u32;
-        }
-    }
-    let points = grid.points() * (detail.points * detail.points) as usize;
-    let (generate, took) = (Duration::from_secs_f64(generate), started.elapsed());
-    let (version, last, floats) = (0, false, request.floats);
-    Ok(Some(Pixels { version, texels: out, floats, size, region, detail, last, points, generate, took, fused }))
 }

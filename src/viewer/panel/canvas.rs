@@ -1,9 +1,11 @@
-//! The canvas: pan, zoom, and the divider between picture and signal. The picture itself is drawn below.
+//! The canvas: pan, zoom, the camera before a solid, and the divider between picture and signal. The picture itself is
+//! drawn below.
 
-use egui::{CursorIcon, Sense, Ui};
+use egui::{CursorIcon, PointerButton, Response, Sense, Ui};
 use glam::DVec2;
 
 use super::{Facts, Panel, physical};
+use crate::viewer::keys;
 use crate::viewer::scene::{Look, Scene};
 
 /// What the pointer holds.
@@ -18,6 +20,14 @@ pub(super) enum Held {
 const CATCH: f32 = 6.0;
 /// Factor of a notch of the wheel.
 const NOTCH: f32 = 1.2;
+/// Degrees by which a solid turns, and a head, while the pointer moves by a logical pixel.
+const TURN: f64 = 0.4;
+const HEAD: f64 = 0.15;
+/// How fast one flies: distances from what is looked at, a second; with Shift, so many times as fast.
+const SPEED: f64 = 0.35;
+const HURRY: f64 = 4.0;
+/// A frame that took longer moves no further.
+const LONGEST: f32 = 0.1;
 
 impl Panel {
     pub(super) fn canvas(&mut self, ui: &mut Ui, scene: &mut Scene, facts: &Facts) -> egui::Rect {
@@ -39,11 +49,11 @@ impl Panel {
         if response.dragged() {
             match (self.canvas, response.interact_pointer_pos()) {
                 (Held::Divider, Some(p)) => scene.divider = ((p.x - rect.min.x) / rect.width()).clamp(0.0, 1.0),
-                _ => {
-                    let d = response.drag_delta();
-                    scene.view.pan(f64::from(scale) * DVec2::new(f64::from(d.x), f64::from(d.y)));
-                }
+                _ => drag(ui, &response, scene, size),
             }
+        }
+        if scene.is_solid() && scene.sight.flying {
+            fly(ui, scene);
         }
         if let Some(p) = response.hover_pos() {
             if near(p) {
@@ -57,7 +67,12 @@ impl Panel {
                     egui::Event::Zoom(factor) => factor.ln() / NOTCH.ln(),
                     _ => continue,
                 };
-                scene.view.zoom(size, at(p), f64::from(NOTCH).powf(f64::from(notches)));
+                let factor = f64::from(NOTCH).powf(f64::from(notches));
+                if scene.is_solid() {
+                    scene.sight.zoom(at(p) - 0.5 * size, size.y, factor);
+                } else {
+                    scene.view.zoom(size, at(p), factor);
+                }
             }
         }
         let painter = ui.painter_at(rect);
@@ -78,7 +93,11 @@ impl Panel {
         {
             captions.push(format!("{psnr:.2} dB to {}", truth.name));
         }
-        if scene.view.at_limit() {
+        if scene.is_solid() {
+            if scene.sight.flying {
+                captions.push(format!("flying ({} ends it)", keys::of(keys::Act::Fly)));
+            }
+        } else if scene.view.at_limit() {
             captions.push("the end of f32 coordinates".into());
         }
         if !captions.is_empty() {
@@ -93,5 +112,34 @@ impl Panel {
             painter.galley(place, galley, visuals.strong_text_color());
         }
         rect
+    }
+}
+
+/// The pointer holds a picture, a solid or the head of who looks at one.
+fn drag(ui: &Ui, response: &Response, scene: &mut Scene, size: DVec2) {
+    let d = response.drag_delta();
+    let d = DVec2::new(f64::from(d.x), f64::from(d.y));
+    let moves = response.dragged_by(PointerButton::Middle)
+        || response.dragged_by(PointerButton::Secondary)
+        || ui.input(|i| i.modifiers.shift);
+    let pixels = f64::from(ui.pixels_per_point()) * d;
+    match (scene.is_solid(), moves) {
+        (false, _) => scene.view.pan(pixels),
+        (true, true) => scene.sight.pan(pixels, size.y),
+        (true, false) => {
+            let pace = if scene.sight.flying { HEAD } else { TURN };
+            scene.sight.turn(pace * DVec2::new(-d.x, d.y));
+        }
+    }
+}
+
+/// The keys that are held down move who flies.
+fn fly(ui: &Ui, scene: &mut Scene) {
+    let way = keys::flight(ui.ctx());
+    if way.length_squared() > 0.0 {
+        let (seconds, hurries) = ui.input(|i| (i.unstable_dt.min(LONGEST), i.modifiers.shift));
+        let pace = SPEED * scene.sight.distance() * if hurries { HURRY } else { 1.0 };
+        scene.sight.fly(pace * f64::from(seconds) * way.normalize());
+        ui.ctx().request_repaint();
     }
 }

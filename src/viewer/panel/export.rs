@@ -20,6 +20,11 @@ pub(crate) enum Exports {
         frames: usize,
         fps: u32,
     },
+    /// A solid's surface, by so many cells along an axis.
+    Mesh {
+        path: String,
+        cells: u32,
+    },
     Latent {
         path: String,
     },
@@ -37,6 +42,8 @@ pub(super) struct Form {
     morph_width: u32,
     frames: usize,
     fps: u32,
+    mesh: String,
+    cells: u32,
     latent: String,
     model: String,
 }
@@ -50,6 +57,8 @@ impl Default for Form {
             morph_width: 256,
             frames: 60,
             fps: 20,
+            mesh: "mesh.ply".into(),
+            cells: 128,
             latent: "latent.npy".into(),
             model: "model.safetensors".into(),
         }
@@ -72,6 +81,18 @@ impl Form {
             .clicked()
         {
             asked.acts.push(Act::Copy);
+        }
+        if scene.is_solid() {
+            ui.separator();
+            ui.label("The surface");
+            path(ui, &mut self.mesh, ".ply, .obj, .stl or .glb");
+            ui.horizontal(|ui| {
+                ui.add(DragValue::new(&mut self.cells).range(2..=1024).suffix(" cells"))
+                    .on_hover_text("Along each side of the box: --resolution of mesh");
+                if ui.button("Save the mesh").on_hover_text("Found in the background, on the CPU").clicked() {
+                    asked.export = Some(Exports::Mesh { path: self.mesh.clone(), cells: self.cells });
+                }
+            });
         }
         if scene.model.latent_dim() > 0 {
             ui.separator();

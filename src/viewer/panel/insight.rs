@@ -4,7 +4,7 @@
 use egui::{ComboBox, Slider, Ui, Vec2};
 use egui_plot::{Bar, BarChart, Line, Plot, PlotPoints};
 
-use super::{Asked, Facts, Timings};
+use super::{Asked, Facts, Timings, solid};
 use crate::engine::Strategy;
 use crate::viewer::keys::{self, Act};
 use crate::viewer::scene::{Look, Scene};
@@ -14,7 +14,12 @@ pub(super) const FULL: f32 = super::WIDTH - 30.0;
 
 pub(super) fn show(ui: &mut Ui, scene: &mut Scene, facts: &Facts, asked: &mut Asked) {
     egui::ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-        looks(ui, scene, facts, asked);
+        if scene.is_solid() {
+            solid::show(ui, scene, asked);
+        } else {
+            looks(ui, scene, facts, asked);
+        }
+        samples(ui, scene);
         ui.separator();
         costs(ui, scene, &facts.timings);
         ui.separator();
@@ -54,6 +59,9 @@ fn looks(ui: &mut Ui, scene: &mut Scene, facts: &Facts, asked: &mut Asked) {
         "Evaluate outside the trained coordinates too; they are shaded ({})",
         keys::of(Act::Beyond)
     ));
+}
+
+fn samples(ui: &mut Ui, scene: &mut Scene) {
     ui.add(Slider::new(&mut scene.aa, 1..=4).text("samples"))
         .on_hover_text("Points of each pixel, along a side, when at rest: --aa of render");
 }

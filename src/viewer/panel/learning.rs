@@ -65,7 +65,7 @@ pub(crate) struct LearnFacts {
 
 pub(super) fn show(ui: &mut Ui, facts: Option<&LearnFacts>, asked: &mut Asked) {
     let Some(facts) = facts else {
-        ui.label("Drop a picture on the window: a model with latents looks for the one that comes closest; else a new INR is fitted to it.");
+        ui.label("Drop a picture or a shape on the window: a model with latents looks for the one that comes closest; else a new INR is fitted to it.");
         return;
     };
     egui::ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
@@ -91,8 +91,11 @@ pub(super) fn show(ui: &mut Ui, facts: Option<&LearnFacts>, asked: &mut Asked) {
         let curve = |name: &str, points: &[[f64; 2]]| {
             Line::new(name.to_owned(), points.iter().copied().collect::<PlotPoints<'_>>())
         };
-        ui.small("PSNR in dB over steps");
-        plot("psnr", [FULL, 110.0]).show(ui, |plot| plot.line(curve("PSNR", &facts.course.psnrs)));
+        // Shapes have none.
+        if !facts.course.psnrs.is_empty() {
+            ui.small("PSNR in dB over steps");
+            plot("psnr", [FULL, 110.0]).show(ui, |plot| plot.line(curve("PSNR", &facts.course.psnrs)));
+        }
         ui.small("log10 of the loss");
         plot("loss", [FULL, 90.0]).show(ui, |plot| plot.line(curve("loss", &facts.course.losses)));
         if let Some((lr, latent_lr)) = facts.rates {

@@ -8,6 +8,7 @@ mod latents;
 mod learning;
 mod map;
 mod mix;
+mod solid;
 #[cfg(test)]
 mod tests;
 
@@ -22,8 +23,11 @@ use super::errands::LayerWeights;
 use super::keys::{self, Act};
 use super::latent::History;
 use super::scene::Scene;
+use crate::trace;
 use crate::train::Config;
 
+/// Degrees by which a key turns a solid.
+const TURN: f64 = 10.0;
 /// Width of the panel in logical pixels.
 pub(super) const WIDTH: f32 = 250.0;
 
@@ -168,12 +172,17 @@ impl Panel {
         ui.horizontal(|ui| {
             let mut button = |ui: &mut Ui, enabled: bool, text: &str, act: Act, what: &str| {
                 let button = ui.add_enabled(enabled, egui::Button::new(text).small());
+                let button = button.on_disabled_hover_text(match act {
+                    Act::OneToOne => "A solid has no pixels of its own",
+                    _ => "There is nothing to go to",
+                });
                 if button.on_hover_text(format!("{what} ({})", keys::of(act))).clicked() {
                     asked.acts.push(act);
                 }
             };
-            button(ui, true, "Fit", Act::Fit, "The whole picture");
-            button(ui, true, "1:1", Act::OneToOne, "One pixel of the signal on one of the screen");
+            button(ui, true, "Fit", Act::Fit, "The whole of it");
+            let pixels = !scene.is_solid();
+            button(ui, pixels, "1:1", Act::OneToOne, "One pixel of the signal on one of the screen");
             button(ui, self.history.can_undo(), "Undo", Act::Undo, "Take the last change of the latents back");
             button(ui, self.history.can_redo(), "Redo", Act::Redo, "Do it again");
             button(ui, true, "?", Act::Help, "Every key");
@@ -201,6 +210,9 @@ impl Panel {
     /// Does what only the controls and the scene are needed for; false: it is for the window.
     fn obey(&mut self, act: Act, scene: &mut Scene, asked: &mut Asked) -> bool {
         match act {
+            Act::Turn(_) | Act::Fly | Act::Normals | Act::Slice if !scene.is_solid() => {}
+            // Those of who flies.
+            Act::Split | Act::Error if scene.is_solid() => {}
             Act::Help => self.help = !self.help,
             Act::Next | Act::Previous => {
                 scene.step(if act == Act::Next { 1 } else { -1 });
@@ -213,6 +225,13 @@ impl Panel {
             Act::Redo => self.history.redo(&mut scene.codes),
             Act::AddKey => mix::add_key(scene),
             Act::Play => mix::play(scene),
+            Act::Turn(way) => scene.sight.turn(TURN * DVec2::new(-1.0, 1.0) * way.step()),
+            Act::Fly => scene.sight.flying = !scene.sight.flying,
+            Act::Normals => {
+                let look = &mut scene.sight.look;
+                *look = if *look == trace::Look::Clay { trace::Look::Normals } else { trace::Look::Clay };
+            }
+            Act::Slice => scene.sight.sliced = !scene.sight.sliced,
             Act::Split => scene.split = !scene.split && scene.truth.is_some(),
             Act::Error | Act::Gradient => scene.toggle_look(act == Act::Error),
             Act::Beyond => scene.extrapolate = !scene.extrapolate,
@@ -268,10 +287,13 @@ impl Panel {
                                 ui.end_row();
                             }
                             ui.monospace("drag, wheel");
-                            ui.label("pan, zoom about the pointer");
+                            ui.label("pan, zoom about the pointer; of a solid: turn, go nearer");
+                            ui.end_row();
+                            ui.monospace("Shift+drag");
+                            ui.label("pan a solid (or drag by the middle or right button)");
                             ui.end_row();
                             ui.monospace("drop a file");
-                            ui.label("a model opens; a picture is fitted, or its latent found");
+                            ui.label("a model opens; a picture or shape is fitted, or its latent found");
                             ui.end_row();
                         });
                     });

@@ -1,0 +1,154 @@
+//! Solids: one latent's at a time, traced as `render` traces it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::easel::{BAND, Pixels};
+use super::sheet::{Sheet, THUMBNAIL};
+use super::{Detail, texels};
+use crate::engine::{Body, Engine};
+use crate::model::{Model, ValueRange};
+use crate::surface::{BATCH, Implicit};
+use crate::trace::{March, Scene};
+use crate::viewer::latent::Weights;
+use crate::viewer::scene::Request;
+use crate::{Error, Result};
+
+/// Points that are evaluated at once before it is measured how many should be, and at least.
+const AT_FIRST: usize = 1 << 14;
+const LEAST: usize = 1 << 12;
+
+/// The solids of a model, and the one that was seen last.
+pub(super) struct Bodies {
+    engine: Engine,
+    model: Arc<Model>,
+    written: Option<Written>,
+    /// How rays go through thumbnails. What is measured of the first is good enough for all.
+    march: Option<March>,
+    /// Points that take as long as a newer request may be kept waiting.
+    at_once: usize,
+}
+
+/// One latent's solid, and how rays go through it.
+struct Written {
+    weights: Weights,
+    body: Body,
+    march: March,
+}
+
+impl Written {
+    fn new(engine: &Engine, model: &Arc<Model>, weights: Weights, march: Option<March>) -> Result<Self> {
+        let (own, z) = weights.of(model)?;
+        let mut body = Body::new(engine, &own, &z)?;
+        let scene = Scene::of(body.side());
+        let march = march.unwrap_or(scene.march).measured(&mut body, &scene.cube)?;
+        Ok(Self { weights, body, march })
+    }
+}
+
+impl Bodies {
+    pub(super) fn new(engine: &Engine, model: &Arc<Model>) -> Self {
+        Self { engine: engine.clone(), model: Arc::clone(model), written: None, march: None, at_once: AT_FIRST }
+    }
+
+    pub(super) fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// Traces one level; None where the request has become stale.
+    pub(super) fn paint(
+        &mut self,
+        request: &Request,
+        scene: &Scene,
+        detail: Detail,
+        stale: &dyn Fn() -> bool,
+    ) -> Result<Option<Pixels>> {
+        let started = Instant::now();
+        let written = match self.written.take().filter(|w| w.weights == request.weights) {
+            Some(written) => written,
+            None => Written::new(&self.engine, &self.model, request.weights.clone(), None)?,
+        };
+        let Written { body, march, .. } = self.written.insert(written);
+        let generate = started.elapsed();
+        let (size, region) = request.at_level(detail.coarse);
+        let scene = Scene { march: *march, ..scene.clone() };
+        let mut field = Interruptible { body, stale, at_once: &mut self.at_once, stopped: false };
+        let mut out = Vec::with_capacity(size[0] as usize * size[1] as usize * 4);
+        let traced = scene.render(&mut field, size[0], size[1], detail.points, |values| {
+            texels(values, 3, ValueRange::default(), false, &mut out);
+            Ok(())
+        });
+        let statistics = match traced {
+            Err(_) if field.stopped => return Ok(None),
+            traced => traced?,
+        };
+        let points = usize::try_from(statistics.rays).unwrap_or(usize::MAX);
+        // A gradient has three columns beside the value's.
+        let evaluations = statistics.evaluations + 4 * statistics.gradients;
+        let took = Duration::from_secs_f64(statistics.seconds);
+        let (floats, fused) = (false, false);
+        Ok(Some(Pixels { texels: out, floats, size, region, detail, points, evaluations, generate, took, fused }))
+    }
+
+    /// Traces the next thumbnail.
+    pub(super) fn thumbnail(&mut self, sheet: &mut Sheet) -> Result<()> {
+        for row in sheet.next(1) {
+            let weights = Weights::Latent(self.model.latents.get(row).to_vec());
+            let Written { mut body, march, .. } = Written::new(&self.engine, &self.model, weights, self.march)?;
+            self.march = Some(march);
+            let scene = Scene { march, shadow: false, occlusion: false, ..Scene::of(body.side()) };
+            let mut bytes = Vec::new();
+            scene.render(&mut body, THUMBNAIL, THUMBNAIL, 1, |values| {
+                texels(values, 3, ValueRange::default(), false, &mut bytes);
+                Ok(())
+            })?;
+            sheet.put(1, &bytes);
+        }
+        Ok(())
+    }
+}
+
+/// A solid that answers no longer when nobody wants its picture any more.
+struct Interruptible<'a> {
+    body: &'a mut Body,
+    stale: &'a dyn Fn() -> bool,
+    at_once: &'a mut usize,
+    stopped: bool,
+}
+
+impl Interruptible<'_> {
+    fn check(&mut self) -> Result<()> {
+        self.stopped = (self.stale)();
+        if self.stopped { Err(Error::invalid("nobody wants this picture any longer")) } else { Ok(()) }
+    }
+}
+
+impl Implicit for Interruptible<'_> {
+    fn values(&mut self, points: &[f32], out: &mut [f32]) -> Result<()> {
+        let mut done = 0;
+        while done < out.len() {
+            self.check()?;
+            let part = done..out.len().min(done + *self.at_once);
+            let (count, started) = (part.len(), Instant::now());
+            self.body.values(&points[3 * part.start..3 * part.end], &mut out[part.clone()])?;
+            // Of fewer points, each takes longer.
+            if count == *self.at_once {
+                let share = BAND.as_secs_f64() / started.elapsed().as_secs_f64().max(1e-6);
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a batch")]
+                {
+                    *self.at_once = (count as f64 * share).clamp(LEAST as f64, BATCH as f64) as usize;
+                }
+            }
+            done = part.end;
+        }
+        Ok(())
+    }
+
+    fn gradients(&mut self, points: &[f32], out: &mut [f32]) -> Result<()> {
+        for (points, out) in points.chunks(3 * *self.at_once).zip(out.chunks_mut(3 * *self.at_once)) {
+            self.check()?;
+            self.body.gradients(points, out)?;
+        }
+        Ok(())
+    }
+}
