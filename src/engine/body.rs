@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Engine, Field, Strategy};
+use super::{Engine, Field, Strategy, follow};
+use crate::gpu::Marcher;
 use crate::model::{Domain, Jet, Model, Side};
-use crate::surface::{Implicit, Inside, Search, Settings};
+use crate::surface::{Followed, Heights, Implicit, Inside, Outcome, Ray, Search, Settings, Stride, Way};
 use crate::{Error, Result};
 
 /// One latent's solid: its weights are written once, however often points are asked for.
@@ -12,6 +13,8 @@ use crate::{Error, Result};
 pub struct Body {
     field: Field,
     side: Side,
+    /// On a GPU, once rays were followed.
+    marcher: Option<Marcher>,
 }
 
 impl Body {
@@ -25,7 +28,7 @@ impl Body {
         };
         let side = solid.values;
         let own = if model.latent_dim() == 0 { Arc::clone(model) } else { Arc::new(model.crossed(z, z, 0)?) };
-        Ok(Self { field: engine.load(&own)?, side })
+        Ok(Self { field: engine.load(&own)?, side, marcher: None })
     }
 
     /// How its surface is found with so many cells along an axis.
@@ -66,5 +69,14 @@ impl Implicit for Body {
             out.copy_from_slice(&jet[1..]);
         }
         Ok(())
+    }
+    fn follow(&mut self, rays: &[Ray], heights: Heights, stride: Stride) -> Result<Option<Followed<Outcome>>> {
+        let Some(field) = self.field.gpu() else { return Ok(None) };
+        follow::to_surface(field, &mut self.marcher, rays, heights, stride).map(Some)
+    }
+
+    fn light(&mut self, ways: &[Way], heights: Heights, bound: f32, least: f32) -> Result<Option<Followed<f32>>> {
+        let Some(field) = self.field.gpu() else { return Ok(None) };
+        follow::to_light(field, &mut self.marcher, ways, heights, [bound, least]).map(Some)
     }
 }

@@ -18,6 +18,7 @@ mod body;
 mod cost;
 mod device;
 mod field;
+mod follow;
 mod mosaic;
 
 pub use body::Body;

@@ -47,7 +47,7 @@ pub struct TextureTarget<'a> {
     pub columns: u32,
 }
 
-/// Mirrors `Job` in `evaluate.wgsl`.
+/// Mirrors `include/job.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub(super) struct Job {
@@ -98,7 +98,7 @@ pub(super) struct EvaluateSpec {
     /// Empty for a buffer.
     texture_format: &'static str,
     #[serde(flatten)]
-    tile: Tile,
+    pub(super) tile: Tile,
     #[serde(flatten)]
     tape: TapeSpec,
 }
@@ -207,8 +207,8 @@ impl Field {
         target: Target<'_>,
     ) -> Result<Evaluation> {
         domain.check(self.model.inr.inputs)?;
-        let (ctx, inr, layout) = (&self.ctx, &self.model.inr, &self.layout);
-        let (plan, table) = self.plan(codes.fused);
+        let (ctx, inr) = (&self.ctx, &self.model.inr);
+        let (plan, _) = self.plan(codes.fused);
         let texture_format = match target {
             Target::Buffer(_) | Target::Jets(..) => "",
             Target::Texture(_) if inr.outputs > 4 => {
@@ -241,10 +241,8 @@ impl Field {
             first_latent: count(latents.start)?,
             latents: count(latents.len())?,
             points: count(domain.len())?,
-            ..Job::zeroed()
+            ..self.job(plan)
         };
-        (job.theta_stride, job.feature_stride, job.frequencies) = (plan.stride, layout.row_stride, layout.frequencies);
-        (job.low, job.inverse_range) = (self.model.values.low, 1.0 / (self.model.values.high - self.model.values.low));
         if let Domain::Grid(grid) = domain {
             (job.width, job.height, job.swap_axes) = (grid.width, grid.height, u32::from(grid.order == Order::Yx));
             #[expect(clippy::cast_possible_truncation, reason = "kernels compute in f32")]
@@ -271,19 +269,7 @@ impl Field {
             }
         };
         let uniform = ctx.uniform("evaluation", &[job])?;
-        let mut bound = vec![(0, uniform.binding()), (1, table.binding()), (6, output)];
-        if spec.uses(Kind::Shared) || spec.uses(Kind::LowRank) || spec.is_fourier() {
-            bound.push((2, self.parameters.binding()));
-        }
-        if let (Some(generated), true) = (&codes.generated, spec.uses(Kind::Materialised) || spec.uses(Kind::LowRank)) {
-            bound.push((3, generated.binding()));
-        }
-        if let (Some(features), [heads], true) = (&codes.features, &self.pages[..], spec.uses(Kind::Linear)) {
-            bound.extend([(4, features.binding()), (7, heads.binding())]);
-        }
-        if let Some(points) = &points {
-            bound.push((5, points.binding()));
-        }
+        let bound = self.bound(codes, &spec, &uniform, points.as_ref(), output);
         let bind_group = ctx.bind_group("evaluation", &pipeline, bound.into_iter());
         ctx.check()?;
         let generated = if codes.fused { self.model.hypernetwork.macs_per_latent() } else { 0 };
@@ -303,6 +289,45 @@ impl Field {
 }
 
 impl Field {
+    /// What of an evaluation depends on the model alone.
+    pub(super) fn job(&self, plan: &Plan) -> Job {
+        let values = self.model.values;
+        Job {
+            theta_stride: plan.stride,
+            feature_stride: self.layout.row_stride,
+            frequencies: self.layout.frequencies,
+            low: values.low,
+            inverse_range: 1.0 / (values.high - values.low),
+            ..Job::zeroed()
+        }
+    }
+
+    /// What `evaluate.wgsl` binds, by number: the model, what was generated, points where there is a list of them.
+    pub(super) fn bound<'a>(
+        &'a self,
+        codes: &'a Codes,
+        spec: &EvaluateSpec,
+        job: &'a Buffer,
+        points: Option<&'a Buffer>,
+        output: wgpu::BindingResource<'a>,
+    ) -> Vec<(usize, wgpu::BindingResource<'a>)> {
+        let (_, table) = self.plan(codes.fused);
+        let mut bound = vec![(0, job.binding()), (1, table.binding()), (6, output)];
+        if spec.uses(Kind::Shared) || spec.uses(Kind::LowRank) || spec.is_fourier() {
+            bound.push((2, self.parameters.binding()));
+        }
+        if let (Some(generated), true) = (&codes.generated, spec.uses(Kind::Materialised) || spec.uses(Kind::LowRank)) {
+            bound.push((3, generated.binding()));
+        }
+        if let (Some(features), [heads], true) = (&codes.features, &self.pages[..], spec.uses(Kind::Linear)) {
+            bound.extend([(4, features.binding()), (7, heads.binding())]);
+        }
+        if let Some(points) = points {
+            bound.push((5, points.binding()));
+        }
+        bound
+    }
+
     /// Evaluates into a buffer of `[latents][points][outputs]` f32 and waits.
     ///
     /// # Errors

@@ -7,7 +7,9 @@ mod field;
 mod generate;
 mod layout;
 mod learn;
+mod march;
 mod memory;
+mod resident;
 pub mod shader;
 mod tile;
 mod timing;
@@ -17,6 +19,7 @@ pub use context::{AdapterSummary, Context, Reject, adapters};
 pub use evaluate::{Evaluation, Target, TextureTarget};
 pub use field::{Codes, Field};
 pub use learn::{AdamStep, Learner};
+pub use march::{End, Ends, Marcher, Rules, Track, Walk};
 pub use memory::{Buffer, Use};
 pub use timing::Stopwatch;
 

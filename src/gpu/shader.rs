@@ -14,8 +14,8 @@ use serde::Serialize;
 use super::evaluate::EvaluateSpec;
 use super::generate::{MaterialiseSpec, ProductSpec};
 use super::layout::{ActivationCode, Layout};
-use super::learn;
 use super::tile::Tier;
+use super::{learn, march};
 use crate::model::heads::{Multiplier, Place};
 use crate::model::{Activation, Encoding, Family, HeadChoice, HiddenLayer, Inr, Jet, WeightChoice};
 
@@ -44,6 +44,12 @@ pub const SOURCES: &[(&str, &str)] = sources![
     "norm-gradient.wgsl",
     "squares.wgsl",
     "adam.wgsl",
+    "march.wgsl",
+    "tally.wgsl",
+    "walks/surface.wgsl",
+    "walks/light.wgsl",
+    "include/job.wgsl",
+    "include/counts.wgsl",
     "include/layers.wgsl",
     "include/fill.wgsl",
     "include/maps.wgsl",
@@ -157,6 +163,7 @@ pub fn kernels() -> (Vec<Kernel>, Vec<Kernel>) {
     }
     kernels.extend(learn::general_kernels(&all));
     let mut shared = Vec::new();
+    kernels.extend(march::kernels());
     let octaves = Encoding::Octaves { count: 6, input: true };
     let fourier = Encoding::Fourier { features: 20, frequencies: vec![1.0; 40] };
     let everything = Inr {

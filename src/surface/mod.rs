@@ -12,11 +12,13 @@ mod cases;
 mod components;
 mod lattice;
 mod march;
+pub(crate) mod rays;
 mod refine;
 mod search;
 mod write;
 
 pub use components::{Component, components};
+pub use rays::{Followed, Heights, Hit, Outcome, Ray, Stride, Way};
 pub use search::steepest;
 pub use write::{Format, write};
 
@@ -39,6 +41,26 @@ pub trait Implicit {
     /// # Errors
     /// Where the field cannot be evaluated.
     fn gradients(&mut self, points: &[f32], out: &mut [f32]) -> Result<()>;
+
+    /// Follows rays until each has met the solid, has left, or is given up, as [`crate::trace`] does, where the field is on
+    /// a device that can do so without handing over every value. None: whoever asks follows them by values.
+    ///
+    /// # Errors
+    /// Where the field cannot be evaluated or has a value that is not finite.
+    fn follow(&mut self, rays: &[Ray], heights: Heights, stride: Stride) -> Result<Option<Followed<Outcome>>> {
+        let _ = (rays, heights, stride);
+        Ok(None)
+    }
+
+    /// How much of a light is seen at the end of each way, 0 to 1, by steps of the height divided by `bound` or `least`,
+    /// whichever is longer; else as [`Self::follow`].
+    ///
+    /// # Errors
+    /// As [`Self::follow`].
+    fn light(&mut self, ways: &[Way], heights: Heights, bound: f32, least: f32) -> Result<Option<Followed<f32>>> {
+        let _ = (ways, heights, bound, least);
+        Ok(None)
+    }
 }
 
 /// An axis-aligned cube.

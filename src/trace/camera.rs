@@ -8,7 +8,7 @@ use std::str::FromStr;
 use glam::{DVec2, DVec3, Vec3};
 use serde::{Deserialize, Serialize};
 
-use crate::surface::Cube;
+use crate::surface::{Cube, Ray};
 use crate::{Error, Result};
 
 /// The least width of a pixel, in sides of the cube: some roundings of a point's coordinates.
@@ -153,34 +153,6 @@ impl FromStr for Orbit {
             ));
         }
         Ok(orbit)
-    }
-}
-
-/// A part of a line: from where it enters a cube to where it ends.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ray {
-    /// Where it starts: where the line of sight enters the cube, or in an eye within it.
-    pub origin: Vec3,
-    /// Of length 1.
-    pub direction: Vec3,
-    /// How far the origin is from where the line of sight starts.
-    pub before: f32,
-    /// How far from the origin it leaves the cube.
-    pub length: f32,
-    /// The width of a pixel where the line of sight starts, but no less than f32 can tell apart in the cube, and how much
-    /// wider it gets with each unit of length.
-    pub footprint: [f32; 2],
-}
-
-impl Ray {
-    /// The point at a distance from the origin.
-    pub fn at(&self, distance: f32) -> Vec3 {
-        self.origin + distance * self.direction
-    }
-
-    /// The width of a pixel there, in units of space.
-    pub fn footprint(&self, distance: f32) -> f32 {
-        self.footprint[0] + self.footprint[1] * (self.before + distance)
     }
 }
 

@@ -3,14 +3,13 @@
 use glam::Vec3;
 
 use super::Statistics;
-use crate::surface::{BATCH, Implicit, Inside};
+use crate::surface::{BATCH, Followed, Heights, Implicit, Outcome, Ray, Stride, Way};
 use crate::{Error, Result};
 
 /// A field together with what of it is solid.
 pub(super) struct Field<'a> {
     pub(super) implicit: &'a mut dyn Implicit,
-    pub(super) level: f32,
-    pub(super) inside: Inside,
+    pub(super) solid: Heights,
     pub(super) statistics: Statistics,
 }
 
@@ -28,8 +27,7 @@ impl Field<'_> {
                 let at = Vec3::from_slice(&points[3 * i..3 * i + 3]);
                 return Err(Error::invalid(format!("the field is {} at {at}: a picture needs finite values", out[i])));
             }
-            let outwards = self.outwards();
-            out.iter_mut().for_each(|v| *v = outwards * (*v - self.level));
+            out.iter_mut().for_each(|v| *v = self.solid.of(*v));
         }
         Ok(())
     }
@@ -43,16 +41,35 @@ impl Field<'_> {
         for (points, out) in points.chunks(3 * BATCH).zip(gradients.chunks_mut(3 * BATCH)) {
             self.gradients(points, out)?;
         }
-        let slope =
-            |g: &[f32]| Some(self.outwards() * Vec3::from_slice(g)).filter(|g| g.is_finite()).unwrap_or_default();
+        let outwards = self.solid.outwards();
+        let slope = |g: &[f32]| Some(outwards * Vec3::from_slice(g)).filter(|g| g.is_finite()).unwrap_or_default();
         Ok(gradients.chunks_exact(3).map(slope).collect())
     }
 
-    fn outwards(&self) -> f32 {
-        match self.inside {
-            Inside::Below => 1.0,
-            Inside::Above => -1.0,
-        }
+    /// What rays find, if the field follows them by itself.
+    ///
+    /// # Errors
+    /// As [`Self::heights`].
+    pub(super) fn follow(&mut self, rays: &[Ray], stride: Stride) -> Result<Option<Vec<Outcome>>> {
+        let followed = self.implicit.follow(rays, self.solid, stride)?;
+        Ok(self.counted(followed))
+    }
+
+    /// What of a light is seen at the end of ways, if the field follows them by itself.
+    ///
+    /// # Errors
+    /// As [`Self::heights`].
+    pub(super) fn light(&mut self, ways: &[Way], bound: f32, least: f32) -> Result<Option<Vec<f32>>> {
+        let followed = self.implicit.light(ways, self.solid, bound, least)?;
+        Ok(self.counted(followed))
+    }
+
+    fn counted<T>(&mut self, followed: Option<Followed<T>>) -> Option<Vec<T>> {
+        followed.map(|Followed { found, values, waits }| {
+            self.statistics.evaluations += values;
+            self.statistics.batches += waits;
+            found
+        })
     }
 }
 

@@ -3,11 +3,12 @@
 use glam::Vec3;
 use rayon::prelude::*;
 
-use super::camera::{Ray, clip};
+use super::camera::clip;
 use super::field::{Field, flat};
-use super::march::{Stride, march};
+use super::march::march;
 use crate::Result;
-use crate::surface::Cube;
+use crate::surface::rays::{LIGHT, LIGHT_STEPS};
+use crate::surface::{Cube, Ray, Stride, Way};
 
 /// A point of a surface.
 #[derive(Clone, Copy, Debug)]
@@ -21,14 +22,10 @@ pub(super) struct Place {
     pub(super) pixel: f32,
 }
 
-/// The light's radius, seen from a surface: its sine. Half shadows get so much wider with distance.
-const LIGHT: f32 = 0.1;
 /// The least step to the light, in sides of the cube.
 const STEP: f32 = 0.004;
 /// How far off the surface a way to the light starts, in sides of the cube.
 const LIFT: f32 = 0.002;
-/// Steps to the light, at most.
-const STEPS: u32 = 96;
 /// How far surroundings matter, in sides of the cube.
 const REACH: f32 = 0.12;
 /// Distances at which the surroundings are looked at: the reach, its half, and so on.
@@ -36,11 +33,10 @@ const LOOKS: i32 = 5;
 /// How dark it is where nothing is open.
 const CLOSED: f32 = 0.75;
 
-/// A way to the light.
+/// Somebody on a way to the light.
 #[derive(Clone, Copy, Debug)]
-struct Way {
-    place: u32,
-    ray: Ray,
+struct Walker {
+    way: u32,
     at: f32,
     share: f32,
     left: u32,
@@ -56,35 +52,51 @@ pub(super) fn shadows(
     stride: Stride,
 ) -> Result<Vec<f32>> {
     let mut shares: Vec<f32> = places.iter().map(|p| if p.normal.dot(light) > 0.0 { 1.0 } else { 0.0 }).collect();
-    let mut ways: Vec<Way> = (places.par_iter().zip(&shares).enumerate())
+    let (owners, ways): (Vec<usize>, Vec<Way>) = (places.par_iter().zip(&shares).enumerate())
         .filter_map(|(i, (place, &share))| {
             let ray = towards(place, light, cube).filter(|_| share > 0.0)?;
-            Some(Way { place: u32::try_from(i).ok()?, ray, at: 0.0, share, left: STEPS })
+            Some((i, Way { ray, slope: place.slope }))
         })
-        .collect();
-    let Stride::Spheres { bound, .. } = stride else {
-        let rays: Vec<Ray> = ways.iter().map(|w| w.ray).collect();
-        for (way, outcome) in ways.iter().zip(march(field, &rays, stride)?) {
-            shares[way.place as usize] = if outcome.hit.is_some() { 0.0 } else { 1.0 };
+        .unzip();
+    let seen = match stride {
+        Stride::Spheres { bound, .. } => soft(field, &ways, bound, STEP * cube.side)?,
+        Stride::Equal(_) => {
+            let rays: Vec<Ray> = ways.iter().map(|w| w.ray).collect();
+            let outcomes = march(field, &rays, stride)?;
+            outcomes.iter().map(|outcome| if outcome.hit.is_some() { 0.0 } else { 1.0 }).collect()
         }
-        return Ok(shares);
     };
+    for (owner, seen) in owners.into_iter().zip(seen) {
+        shares[owner] = seen;
+    }
+    Ok(shares)
+}
+
+/// What of a light is seen at the end of each way, with half shadows.
+fn soft(field: &mut Field<'_>, ways: &[Way], bound: f32, least: f32) -> Result<Vec<f32>> {
+    if let Some(shares) = field.light(ways, bound, least)? {
+        return Ok(shares);
+    }
+    let mut shares = vec![1.0; ways.len()];
+    let start = |way| Walker { way, at: 0.0, share: 1.0, left: LIGHT_STEPS };
+    let count = u32::try_from(ways.len()).expect("a picture is traced in parts of fewer rays");
+    let mut walkers: Vec<Walker> = (0..count).map(start).collect();
     let mut heights = Vec::new();
-    while !ways.is_empty() {
-        field.heights(&flat(ways.iter().map(|w| w.ray.at(w.at))), &mut heights)?;
-        ways.par_iter_mut().zip(&heights).for_each(|(way, &height)| {
+    while !walkers.is_empty() {
+        field.heights(&flat(walkers.iter().map(|w| ways[w.way as usize].ray.at(w.at))), &mut heights)?;
+        walkers.par_iter_mut().zip(&heights).for_each(|(walker, &height)| {
+            let Way { ray, slope } = &ways[walker.way as usize];
             // From the surface, not from where the way starts above it.
-            let gone = way.at + way.ray.before;
-            let distance = height / places[way.place as usize].slope;
-            way.share = way.share.min(distance / (LIGHT * gone)).max(0.0);
-            way.at += (height / bound).max(STEP * cube.side);
-            way.left -= 1;
+            let gone = walker.at + ray.before;
+            walker.share = walker.share.min(height / slope / (LIGHT * gone)).max(0.0);
+            walker.at += (height / bound).max(least);
+            walker.left -= 1;
         });
-        ways.retain(|way| {
-            let goes_on = way.at < way.ray.length && way.left > 0 && way.share > 0.0;
+        walkers.retain(|walker| {
+            let goes_on = walker.at < ways[walker.way as usize].ray.length && walker.left > 0 && walker.share > 0.0;
             if !goes_on {
                 // A light is round: what is seen of it grows slowly at first.
-                shares[way.place as usize] = way.share * way.share * (3.0 - 2.0 * way.share);
+                shares[walker.way as usize] = walker.share * walker.share * (3.0 - 2.0 * walker.share);
             }
             goes_on
         });

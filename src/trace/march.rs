@@ -1,27 +1,16 @@
 //! Where rays meet a solid: sphere tracing of distances, equal steps through anything else.
 //!
 //! A ray is followed by one value at a time. All rays that are still on their way are asked about together; one that
-//! has arrived makes room for the next that has not started, so that batches stay large.
+//! has arrived makes room for the next that has not started, so that batches stay large. Fields on a device may follow rays
+//! there by the same rules (`shaders/walks/`).
 
 use rayon::prelude::*;
 
-use super::camera::Ray;
 use super::field::Field;
 use crate::Result;
-use crate::surface::{BATCH, Cube, Implicit, steepest};
+use crate::surface::rays::{FLATTEST, FLEEING, MAX_STEPS, NEAR, POLISHED, POLISHES};
+use crate::surface::{BATCH, Cube, Hit, Implicit, Outcome, Ray, Stride, steepest};
 
-/// Steps after which a ray that steps from sphere to sphere is given up.
-const MAX_STEPS: u32 = 512;
-/// How near to the surface a ray has arrived, in widths of a pixel: what is seen grows by less than that.
-const NEAR: f32 = 0.1;
-/// How near it is brought then, in the same unit.
-const POLISHED: f32 = 0.005;
-/// Values that this may take.
-const POLISHES: u32 = 12;
-/// The least share of the bound at which a value is supposed to fall on the way to a surface that is near.
-const FLATTEST: f32 = 0.1;
-/// The fastest growth of a distance along a ray that is believed to go on.
-const FLEEING: f32 = 0.8;
 /// Rays too few to be worth another thread.
 const FEW: usize = 2048;
 
@@ -66,35 +55,6 @@ impl March {
     }
 }
 
-/// Where a ray meets a solid.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Hit {
-    /// From the ray's origin.
-    pub distance: f32,
-    /// Whether the ray started within the solid: what is seen is no surface of it, but where the cube cuts it.
-    pub cut: bool,
-}
-
-/// What became of a ray.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Outcome {
-    /// Where it met the solid, if it did.
-    pub hit: Option<Hit>,
-    /// Values that it took.
-    pub steps: u32,
-    /// Whether it was given up on its way. It counts as arrived if it was within half a pixel of the surface.
-    pub lost: bool,
-}
-
-/// How a march goes on, for all its rays.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Stride {
-    /// A step is the value divided by the bound, and the relaxation's share of what the next one should be.
-    Spheres { bound: f32, relaxation: f32 },
-    /// All steps are that long.
-    Equal(f32),
-}
-
 /// A place on a ray and how far outside the value there is.
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -123,6 +83,9 @@ struct Walker {
 
 /// Follows rays until each has met the solid, has left, or is given up.
 pub(super) fn march(field: &mut Field<'_>, rays: &[Ray], stride: Stride) -> Result<Vec<Outcome>> {
+    if let Some(found) = field.follow(rays, stride)? {
+        return Ok(found);
+    }
     let mut outcomes = vec![Outcome::default(); rays.len()];
     let mut waiting = 0..u32::try_from(rays.len()).expect("a picture is traced in parts of fewer rays");
     let mut walkers: Vec<Walker> = Vec::new();

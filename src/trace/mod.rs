@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Side, ValueRange};
 use crate::signal::Canvas;
-use crate::surface::{Cube, Implicit, Inside};
+use crate::surface::{Cube, Heights, Implicit, Inside, Stride};
 use crate::{Error, Result};
 
 mod camera;
@@ -19,12 +19,12 @@ mod render;
 mod shade;
 mod slice;
 
-pub use camera::{Camera, Orbit, Projection, Ray, View, clip};
-pub use march::{Hit, March, Outcome};
+pub use crate::surface::{Hit, Outcome, Ray};
+pub use camera::{Camera, Orbit, Projection, View, clip};
+pub use march::March;
 pub use slice::{Axis, Slice};
 
 use field::Field;
-use march::Stride;
 
 /// Equal steps through a box in which values are no distances.
 const STEPS: u32 = 128;
@@ -100,7 +100,7 @@ pub struct Statistics {
     pub lost: u64,
     /// All values evaluated: steps, shadows, occlusion and slices.
     pub evaluations: u64,
-    /// In how many calls.
+    /// In how many calls, or waits for a device that followed rays by itself.
     pub batches: u64,
     /// Gradients evaluated, for normals and for the bound.
     pub gradients: u64,
@@ -175,7 +175,8 @@ impl Scene {
     /// Checks the scene and measures what is to be measured.
     fn begin<'a>(&self, implicit: &'a mut dyn Implicit) -> Result<(Field<'a>, Stride)> {
         self.check()?;
-        let mut field = Field { implicit, level: self.level, inside: self.inside, statistics: Statistics::default() };
+        let solid = Heights { level: self.level, inside: self.inside };
+        let mut field = Field { implicit, solid, statistics: Statistics::default() };
         let stride = match self.march.measured(&mut field, &self.cube)? {
             March::Spheres { bound, relaxation } => {
                 let bound = bound.expect("measured just above");

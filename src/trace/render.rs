@@ -6,13 +6,12 @@ use std::time::Instant;
 use glam::Vec3;
 use rayon::prelude::*;
 
-use super::camera::{Ray, View};
+use super::camera::View;
 use super::field::Field;
-use super::march::Stride;
 use super::shade::Seen;
 use super::{Scene, Statistics};
 use crate::model::ValueRange;
-use crate::surface::Implicit;
+use crate::surface::{Implicit, Ray, Stride};
 use crate::{Error, Result};
 
 /// Rays that are followed together, at most. What is known of them takes a few hundred bytes each.

@@ -3,16 +3,16 @@
 use glam::Vec3;
 use rayon::prelude::*;
 
-use super::camera::{Ray, View};
+use super::camera::View;
 use super::clay::{Lit, clay, key};
 use super::field::{Field, flat};
 use super::light::{Place, openness, shadows};
-use super::march::{Hit, Stride, march};
+use super::march::march;
 use super::slice::Slice;
 use super::{Look, Scene};
 use crate::Result;
 use crate::signal::{linear_to_srgb, srgb_to_linear};
-use crate::surface::Cube;
+use crate::surface::{Cube, Hit, Ray, Stride};
 
 /// What a ray met.
 #[derive(Clone, Copy, Debug, PartialEq)]

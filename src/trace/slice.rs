@@ -6,7 +6,7 @@ use std::str::FromStr;
 use glam::Vec3;
 use serde::{Deserialize, Serialize};
 
-use super::camera::Ray;
+use crate::surface::Ray;
 
 /// An axis of space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

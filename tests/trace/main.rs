@@ -5,6 +5,9 @@
 #[path = "../common/analytic.rs"]
 mod analytic;
 mod cameras;
+#[path = "../common/mod.rs"]
+mod common;
+mod devices;
 mod fields;
 mod marching;
 mod shading;
