@@ -196,10 +196,9 @@ fn bad_shapes_get_one_clear_sentence() {
     fails(dir.path(), &[&picture[..], &["--camera", "30,20"]].concat(), &["--camera"]);
     fails(dir.path(), &["mesh", "@emoji", "--latent", "cat", "-o", "out.ply"], &["pictures"]);
     fails(dir.path(), &["render", "open.safetensors", "--region=-1,-1,0,0", "-o", "out.png"], &["--region"]);
-    fails(dir.path(), &["view", "open.off"], &["window"]);
+    fails(dir.path(), &["view", "open.off", "--latent", "0"], &["--latent"]);
     let learned = ["fit", "open.off", "-o", "out.safetensors"];
     fails(dir.path(), &[&learned[..], &["--supervise", "gradient"]].concat(), &["--supervise"]);
     fails(dir.path(), &[&learned[..], &["--loss", "occupancy", "--clamp", "0.1"]].concat(), &["--clamp"]);
     fails(dir.path(), &[&learned[..], &["--points", "0"]].concat(), &["--points"]);
-    fails(dir.path(), &[&learned[..], &["--view"]].concat(), &["--view"]);
 }

@@ -33,6 +33,8 @@ const MIX_TAB: [u32; 2] = [134, 12];
 const LAYERS: [u32; 2] = [165, 131];
 /// The left end of the slider that mixes, or chooses layers; it is 100 pixels long.
 const SLIDER: [u32; 2] = [9, 154];
+const EXPORT_TAB: [u32; 2] = [88, 35];
+const SAVE_MESH: [u32; 2] = [132, 227];
 /// A monkey's run is long enough to see whether memory grows from this number of frames on.
 const MEMORY: usize = 4000;
 /// Where the mouse is out of the way: on the canvas, beside the picture.
@@ -470,6 +472,89 @@ fn the_window_on_the_gpu() {
     walk("gpu", if std::env::var_os("HYPERSINE_FULL_WALK").is_some() { SIZES } else { SMALL });
 }
 
+/// Writes a block around the origin of that height, as a shape.
+fn block(path: &Path, height: f64) {
+    let corners = [[-1, -1], [1, -1], [1, 1], [-1, 1]].map(|[x, z]| (0.8 * f64::from(x), 0.5 * f64::from(z)));
+    let mut text = String::from("OFF\n8 6 0\n");
+    for y in [-height, height] {
+        corners.iter().for_each(|(x, z)| writeln!(text, "{x} {y} {z}").unwrap());
+    }
+    text += "4 0 1 2 3\n4 7 6 5 4\n4 4 5 1 0\n4 5 6 2 1\n4 6 7 3 2\n4 7 4 0 3\n";
+    std::fs::write(path, text).unwrap();
+}
+
+/// A family of solids: turned, moved, sliced, morphed, and taken out as a mesh; what the window shows at rest is what its
+/// command makes.
+#[test]
+fn the_window_on_solids() {
+    let _alone = alone();
+    let started = Instant::now();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("blocks")).unwrap();
+    for (name, height) in [("flat", 0.2), ("high", 0.7), ("middling", 0.45)] {
+        block(&dir.path().join(format!("blocks/{name}.off")), height);
+    }
+    let train = "train blocks -o blocks.safetensors --steps 250 --width 16 --layers 2 --omega 8 --points 512 --lr 3e-3 \
+                 --latent-dim 2 --features 8 --device cpu";
+    let trained =
+        Command::new(env!("CARGO_BIN_EXE_hypersine")).args(train.split_whitespace()).current_dir(dir.path()).output();
+    assert!(trained.unwrap().status.success());
+    println!("solids: trained after {:.1} s", started.elapsed().as_secs_f64());
+
+    let screen = Screen::start();
+    let sizes = [[560, 300]; 2];
+    let arguments = ["blocks.safetensors", "--latent", "high", "--size", "560x300", "--device", "cpu", "--fresh"];
+    let viewer = Viewer::open(&screen, dir.path(), &arguments);
+    let stop = Cell::new(0);
+    let walk = Walk { viewer: &viewer, device: "solids", folder: dir.path(), stop: &stop, sizes };
+    viewer.settled(0);
+    let opened = viewer.snapshot(&walk.name("opened"));
+    let picture = canvas(&opened);
+    let background = *picture.get_pixel(0, 0);
+    let of_solid = picture.pixels().filter(|p| distance(**p, background) > 8).count() as f64;
+    let share = of_solid / f64::from(picture.width() * picture.height());
+    println!("solids: {share:.2} of the canvas is solid");
+    assert!((0.1..0.8).contains(&share));
+
+    viewer.change(&format!(
+        "mousemove 150 150 sleep 0.1 mousedown 1 sleep 0.1 mousemove 180 140 sleep 0.1 mousemove 215 130 sleep 0.1 mouseup 1 {AWAY}"
+    ));
+    let turned = viewer.snapshot(&walk.name("turned"));
+    assert!(changed(&opened, &turned) > 0.02);
+    let pan = "keydown shift mousedown 1 sleep 0.1 mousemove 175 160 sleep 0.1 mousemove 180 165 sleep 0.1 mouseup 1 keyup shift";
+    viewer.change(&format!("mousemove 150 150 sleep 0.1 {pan} sleep 0.1 click 4 sleep 0.1 {AWAY}"));
+    let (moved, command) = walk.reproduces("moved");
+    assert!(changed(&turned, &moved) > 0.02);
+    assert!(
+        command.contains("--latent=high") && command.contains("--camera=") && command.contains(" --aa=2 "),
+        "{command}"
+    );
+
+    viewer.change("key k key Down key k");
+    let from = viewer.lines().len();
+    viewer.hand("key space sleep 0.4");
+    let first = viewer.snapshot(&walk.name("morph"));
+    walk.until("morph", |window| changed(&first, window) > 0.02);
+    viewer.change("key space");
+    assert!(viewer.numbers(from, "age_ms").len() > 3);
+    viewer.change("key l");
+    let (sliced, command) = walk.reproduces("morph-stopped-and-sliced");
+    assert!(command.contains("--slice=z,0"), "{command}");
+    // Lines over it, which are no part of the picture.
+    viewer.hand("key m");
+    walk.until("wires", |window| changed(&sliced, window) > 0.005);
+
+    viewer.hand(&walk.click(EXPORT_TAB));
+    viewer.hand(&walk.click(SAVE_MESH));
+    let file = dir.path().join("mesh.ply");
+    viewer.wait("the mesh", || file.exists().then_some(()));
+    let mesh = hypersine::signal::shape::load::mesh(&file).unwrap();
+    println!("solids: a mesh of {} triangles; {:.0} s in all", mesh.triangles.len(), started.elapsed().as_secs_f64());
+    assert!(mesh.is_closed() && mesh.triangles.len() > 1000);
+    viewer.snapshot(&walk.name("exported"));
+    report(&viewer);
+}
+
 /// A GPU evaluates into textures that the same device shows, a software driver on a thread and device of its own: made to
 /// do as a GPU, it shows the same pictures, only with pauses.
 #[test]
@@ -494,7 +579,7 @@ fn the_window_on_one_device() {
 }
 
 /// Every key of the window but the one that closes it.
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 32] = [
     "question",
     "f",
     "o",
@@ -521,6 +606,12 @@ const KEYS: [&str; 26] = [
     "h",
     "F5",
     "Escape",
+    "shift+Left",
+    "ctrl+Down",
+    "c",
+    "n",
+    "l",
+    "m",
 ];
 
 /// Somebody who presses anything, in xdotool's words.

@@ -1,4 +1,4 @@
-//! What is worked out beside the picture: its PSNR, the weights behind it, signals from files, and exports. On threads of
+//! What is worked out beside the picture: its PSNR, the weights behind it, a solid's mesh, signals from files, and exports. On threads of
 //! their own and on the CPU backend, so that the window waits for none of it.
 
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::latent::Weights;
 use super::scene::{Request, Subject, Truth};
+use super::wires::{Of, Wires};
 use crate::engine::{Body, Engine, Field, Mosaic, Strategy};
 use crate::model::file::{self, Precision};
 use crate::model::{Domain, Frame, Model, Morph, Principal};
@@ -27,6 +28,8 @@ pub(super) enum Errand {
     Weights(Arc<Model>, Weights),
     /// The principal axes of the table.
     Principal(Arc<Model>),
+    /// The mesh to draw over a solid.
+    Wires(Of),
     /// The signal in a file.
     Truth { name: String, file: PathBuf, model: Arc<Model> },
 }
@@ -37,6 +40,7 @@ pub(super) enum Found {
     Psnr(Weights, String, f64),
     Weights(Weights, Vec<LayerWeights>),
     Principal(Principal),
+    Wires(Wires),
     Truth(Truth),
     Failed(Error),
 }
@@ -64,7 +68,7 @@ pub(super) struct Clerk {
 /// What waits to be answered.
 #[derive(Default)]
 struct Desk {
-    waiting: [Option<Errand>; 4],
+    waiting: [Option<Errand>; 5],
     closed: bool,
 }
 
@@ -99,6 +103,7 @@ impl Clerk {
             Errand::Psnr(..) => 1,
             Errand::Weights(..) => 2,
             Errand::Principal(..) => 3,
+            Errand::Wires(..) => 4,
         };
         let (desk, bell) = &*self.desk;
         desk.lock().unwrap_or_else(PoisonError::into_inner).waiting[slot] = Some(errand);
@@ -147,6 +152,7 @@ fn run(errand: Errand) -> Result<Found> {
             Ok(Found::Weights(weights, layers))
         }
         Errand::Principal(model) => Ok(Found::Principal(Principal::of(&model.latents))),
+        Errand::Wires(of) => Wires::find(of).map(Found::Wires),
         Errand::Truth { name, file, model } => {
             let picture = Arc::new(Picture::load(&file, model.inr.outputs, model.values)?);
             Ok(Found::Truth(Truth { name, picture }))

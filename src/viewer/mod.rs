@@ -7,6 +7,7 @@
 //! | `scene` | what is to be shown: model, latents, view, looks |
 //! | `latent` | the codes at hand, their mix, keyframes, undo |
 //! | `view` | pan and zoom |
+//! | `wires` | a solid's mesh as lines over its picture |
 //! | `sight` | the camera before a solid, and what is shown of it |
 //! | `keys` | what keys do |
 //! | `panel` | the controls: scene and facts in, wishes out |
@@ -31,6 +32,7 @@ mod scene;
 mod sight;
 mod trace;
 mod view;
+mod wires;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

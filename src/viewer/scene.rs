@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::latent::{Code, Codes, Origin, Player, Weights};
 use super::sight::{Sight, lens};
 use super::view::View;
+use super::wires::Of;
 use crate::engine::Strategy;
 use crate::model::{Model, Principal, Region};
 use crate::signal::Picture;
@@ -155,6 +156,11 @@ impl Scene {
     /// Whether the model is one of solids, not of pictures.
     pub(super) fn is_solid(&self) -> bool {
         self.model.solid.is_some()
+    }
+
+    /// Of what the mesh over a solid is to be.
+    pub(super) fn wires(&self) -> Of {
+        Of { model: Arc::clone(&self.model), weights: self.weights(), level: self.sight.level }
     }
 
     /// The part of its plane that the canvas shows.

@@ -22,6 +22,8 @@ pub(super) struct Sight {
     /// Whether the plane is shown.
     pub sliced: bool,
     pub slice: Slice,
+    /// Whether its mesh is drawn over it.
+    pub wired: bool,
 }
 
 impl Default for Sight {
@@ -34,6 +36,7 @@ impl Default for Sight {
             level: 0.0,
             sliced: false,
             slice: Slice { axis: Axis::Z, offset: 0.0, cut: true },
+            wired: false,
         }
     }
 }

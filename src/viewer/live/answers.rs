@@ -127,6 +127,18 @@ impl Live {
         }
     }
 
+    /// The mesh of the solid at hand, where it is to be drawn and nothing moves.
+    pub(super) fn ask_wires(&mut self, still: bool) {
+        if !(self.scene.is_solid() && self.scene.sight.wired && still && !self.scene.player.playing) {
+            return;
+        }
+        let wanted = Some(self.scene.wires());
+        if self.wires_asked != wanted {
+            self.wires_asked.clone_from(&wanted);
+            wanted.into_iter().for_each(|of| self.clerk.ask(Errand::Wires(of)));
+        }
+    }
+
     pub(super) fn take_answers(&mut self) -> Result<()> {
         while let Some(found) = self.clerk.take() {
             self.window.request_redraw();
@@ -151,6 +163,7 @@ impl Live {
                         self.scene.principal = Arc::new(principal);
                     }
                 }
+                Found::Wires(wires) => self.facts.wires = Some(wires),
                 Found::Truth(truth) => {
                     if self.truth_asked.as_ref() == Some(&truth.name) {
                         self.scene.truth = Some(truth);

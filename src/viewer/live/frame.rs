@@ -47,6 +47,7 @@ impl Live {
         let scale = output.pixels_per_point;
         let size = self.lay_out(frame.canvas, scale);
         self.obey(frame.asked, size, &context)?;
+        self.ask_wires(context.input(|i| !i.pointer.any_down()));
 
         let delay = output.viewport_output.values().map(|v| v.repaint_delay).min().unwrap_or(Duration::MAX);
         self.repaint_at = Instant::now().checked_add(delay);

@@ -30,6 +30,7 @@ use crate::viewer::panel::{Facts, Panel};
 use crate::viewer::scene::Scene;
 use crate::viewer::trace::{Busy, Trace};
 use crate::viewer::view::View;
+use crate::viewer::wires::Of;
 use crate::viewer::{Open, Options};
 use crate::{Error, Result};
 
@@ -113,6 +114,7 @@ pub(super) struct Live {
     /// What the clerk was asked about last.
     psnr_asked: Option<(Weights, String, Arc<Model>)>,
     weights_asked: Option<(Weights, Arc<Model>)>,
+    wires_asked: Option<Of>,
     canvas: egui::Rect,
     /// The canvas in physical pixels.
     size: DVec2,
@@ -168,6 +170,7 @@ impl Live {
             truth_asked: None,
             psnr_asked: None,
             weights_asked: None,
+            wires_asked: None,
             canvas: egui::Rect::NOTHING,
             size: DVec2::ONE,
             fitted: None,

@@ -9,7 +9,7 @@ use super::{Detail, texels};
 use crate::engine::{Body, Engine};
 use crate::model::{Model, ValueRange};
 use crate::surface::{BATCH, Implicit};
-use crate::trace::{March, Scene};
+use crate::trace::{March, Orbit, Scene};
 use crate::viewer::latent::Weights;
 use crate::viewer::scene::Request;
 use crate::{Error, Result};
@@ -17,6 +17,8 @@ use crate::{Error, Result};
 /// Points that are evaluated at once before it is measured how many should be, and at least.
 const AT_FIRST: usize = 1 << 14;
 const LEAST: usize = 1 << 12;
+/// How far the camera of thumbnails is, in distances from which all of the box would be seen.
+const NEAR: f64 = 0.8;
 
 /// The solids of a model, and the one that was seen last.
 pub(super) struct Bodies {
@@ -96,7 +98,10 @@ impl Bodies {
             let weights = Weights::Latent(self.model.latents.get(row).to_vec());
             let Written { mut body, march, .. } = Written::new(&self.engine, &self.model, weights, self.march)?;
             self.march = Some(march);
-            let scene = Scene { march, shadow: false, occlusion: false, ..Scene::of(body.side()) };
+            let scene = Scene::of(body.side());
+            let distance = Some(NEAR * Orbit::default().distance(&scene.cube));
+            let camera = Orbit { distance, ..Orbit::default() }.camera(&scene.cube);
+            let scene = Scene { camera, march, shadow: false, occlusion: false, ..scene };
             let mut bytes = Vec::new();
             scene.render(&mut body, THUMBNAIL, THUMBNAIL, 1, |values| {
                 texels(values, 3, ValueRange::default(), false, &mut bytes);

@@ -82,6 +82,11 @@ impl Panel {
             painter.vline(line, rect.y_range(), stroke);
             painter.circle_filled(egui::pos2(line, rect.center().y), 4.0, visuals.strong_text_color());
         }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a canvas is whole pixels")]
+        let whole = [size.x as u32, size.y as u32];
+        // Of another solid's mesh, nothing is drawn.
+        let wires = facts.wires.as_ref().filter(|w| scene.is_solid() && scene.sight.wired && w.of == scene.wires());
+        wires.into_iter().for_each(|wires| wires.draw(&painter, rect, &scene.sight, whole));
         let mut captions = Vec::new();
         match scene.look {
             Look::Picture => {}

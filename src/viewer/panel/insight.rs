@@ -67,21 +67,9 @@ fn samples(ui: &mut Ui, scene: &mut Scene) {
 }
 
 fn costs(ui: &mut Ui, scene: &mut Scene, timings: &Timings) {
-    ComboBox::from_label("strategy")
-        .selected_text(match scene.strategy {
-            Strategy::Auto => "auto",
-            Strategy::Fused => "fused",
-            Strategy::Materialised => "materialized",
-        })
-        .show_ui(ui, |ui| {
-            for (strategy, name) in
-                [(Strategy::Auto, "auto"), (Strategy::Fused, "fused"), (Strategy::Materialised, "materialized")]
-            {
-                ui.selectable_value(&mut scene.strategy, strategy, name);
-            }
-        })
-        .response
-        .on_hover_text("Whether weights are generated inside the kernel that uses them, or written first");
+    if !scene.is_solid() {
+        strategies(ui, scene);
+    }
     let last = |times: &std::collections::VecDeque<f64>| times.back().copied().unwrap_or(0.0);
     wrapped(
         ui,
@@ -103,6 +91,24 @@ fn costs(ui: &mut Ui, scene: &mut Scene, timings: &Timings) {
         plot.line(line("evaluate", &timings.evaluate));
         plot.line(line("present", &timings.present));
     });
+}
+
+fn strategies(ui: &mut Ui, scene: &mut Scene) {
+    ComboBox::from_label("strategy")
+        .selected_text(match scene.strategy {
+            Strategy::Auto => "auto",
+            Strategy::Fused => "fused",
+            Strategy::Materialised => "materialized",
+        })
+        .show_ui(ui, |ui| {
+            for (strategy, name) in
+                [(Strategy::Auto, "auto"), (Strategy::Fused, "fused"), (Strategy::Materialised, "materialized")]
+            {
+                ui.selectable_value(&mut scene.strategy, strategy, name);
+            }
+        })
+        .response
+        .on_hover_text("Whether weights are generated inside the kernel that uses them, or written first");
 }
 
 fn wrapped(ui: &mut Ui, text: &str) {

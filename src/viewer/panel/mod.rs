@@ -23,6 +23,7 @@ use super::errands::LayerWeights;
 use super::keys::{self, Act};
 use super::latent::History;
 use super::scene::Scene;
+use super::wires::Wires;
 use crate::trace;
 use crate::train::Config;
 
@@ -75,6 +76,8 @@ pub(super) struct Facts {
     pub timings: Timings,
     pub learning: Option<LearnFacts>,
     pub exports: Vec<(String, f32)>,
+    /// The mesh that was found last.
+    pub wires: Option<Wires>,
 }
 
 /// Milliseconds of the last pictures and frames.
@@ -210,7 +213,7 @@ impl Panel {
     /// Does what only the controls and the scene are needed for; false: it is for the window.
     fn obey(&mut self, act: Act, scene: &mut Scene, asked: &mut Asked) -> bool {
         match act {
-            Act::Turn(_) | Act::Fly | Act::Normals | Act::Slice if !scene.is_solid() => {}
+            Act::Turn(_) | Act::Fly | Act::Normals | Act::Slice | Act::Wires if !scene.is_solid() => {}
             // Those of who flies.
             Act::Split | Act::Error if scene.is_solid() => {}
             Act::Help => self.help = !self.help,
@@ -232,6 +235,7 @@ impl Panel {
                 *look = if *look == trace::Look::Clay { trace::Look::Normals } else { trace::Look::Clay };
             }
             Act::Slice => scene.sight.sliced = !scene.sight.sliced,
+            Act::Wires => scene.sight.wired = !scene.sight.wired,
             Act::Split => scene.split = !scene.split && scene.truth.is_some(),
             Act::Error | Act::Gradient => scene.toggle_look(act == Act::Error),
             Act::Beyond => scene.extrapolate = !scene.extrapolate,

@@ -14,7 +14,7 @@ const WIDEST: f64 = 100.0;
 
 pub(super) fn show(ui: &mut Ui, scene: &mut Scene, asked: &mut Asked) {
     let Some(solid) = &scene.model.solid else { return };
-    let Sight { orbit, flying, look, plain, level, sliced, slice } = &mut scene.sight;
+    let Sight { orbit, flying, look, plain, level, sliced, slice, wired } = &mut scene.sight;
     ui.horizontal(|ui| {
         let key = keys::of(Act::Normals);
         ui.selectable_value(look, Look::Clay, "clay")
@@ -34,6 +34,8 @@ pub(super) fn show(ui: &mut Ui, scene: &mut Scene, asked: &mut Asked) {
         Side::Occupancy => (-8.0..=8.0, "The logit at which the solid is seen to end: 0 is a probability of a half"),
     };
     ui.add(Slider::new(level, range).text("level").clamping(egui::SliderClamping::Edits)).on_hover_text(what);
+    ui.checkbox(wired, "its mesh over it")
+        .on_hover_text(format!("Coarse, and only over what is at rest ({})", keys::of(Act::Wires)));
     ui.separator();
     ui.checkbox(sliced, "plane through it")
         .on_hover_text(format!("Warm outside and cold inside, with lines of equal value ({})", keys::of(Act::Slice)));

@@ -7,8 +7,10 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 
 use super::{Asked, Course, Exports, Facts, LearnFacts, Panel, Tab};
-use crate::model::{Model, ValueRange, builtin};
+use crate::model::{Family, HeadChoice, Model, Solid, ValueRange, WeightChoice, builtin};
 use crate::signal::Picture;
+use crate::surface::Cube;
+use crate::trace;
 use crate::train::Config;
 use crate::viewer::keys::Act;
 use crate::viewer::latent::{Code, Codes, Mixing, Origin};
@@ -36,9 +38,20 @@ fn emoji() -> Arc<Model> {
 }
 
 fn open(tab: Tab) -> Harness<'static, World> {
-    let model = emoji();
+    open_on(emoji(), "@emoji", tab)
+}
+
+/// A family of solids that has learned nothing.
+fn solids() -> Arc<Model> {
+    let inr = Config::fit_solid().network.inr(3, 1, |_| Vec::new()).unwrap();
+    let family = Family { latent_dim: 2, features: 4, latents: 5, ..Family::default() };
+    let choice = HeadChoice { weight: WeightChoice::Linear, modulation: None };
+    Arc::new(Model { solid: Some(Solid::default()), ..family.build(inr, |_| choice) })
+}
+
+fn open_on(model: Arc<Model>, name: &str, tab: Tab) -> Harness<'static, World> {
     let codes = Codes::of(&model, 3);
-    let scene = Scene::new(model, Some("@emoji".into()), codes);
+    let scene = Scene::new(model, Some(name.into()), codes);
     let world = World { panel: Panel::at(tab), scene, facts: Facts::default(), asked: Vec::new() };
     let mut harness = Harness::builder().with_size(SIZE).build_ui_state(
         |ui, world: &mut World| {
@@ -227,6 +240,88 @@ fn the_canvas_pans_zooms_and_splits() {
     harness.run();
     let want = 0.5 - 100.0 / (SIZE.x - super::WIDTH);
     assert!((harness.state().scene.divider - want).abs() < 0.01, "{}", harness.state().scene.divider);
+}
+
+#[test]
+fn a_solid_is_turned_moved_and_flown_around() {
+    let mut harness = open_on(solids(), "m.safetensors", Tab::Insight);
+    let drag = |harness: &mut Harness<'static, World>, modifiers: Modifiers| {
+        let at = Pos2::new(200.0, 300.0);
+        harness.event(egui::Event::PointerMoved(at));
+        harness.step();
+        let press =
+            |pressed| egui::Event::PointerButton { pos: at, button: egui::PointerButton::Primary, pressed, modifiers };
+        harness.event_modifiers(press(true), modifiers);
+        harness.step();
+        harness.event_modifiers(egui::Event::PointerMoved(at + Vec2::new(50.0, -25.0)), modifiers);
+        harness.step();
+        harness.event_modifiers(press(false), Modifiers::NONE);
+        harness.run();
+        harness.state().scene.sight.orbit
+    };
+    let before = harness.state().scene.sight.orbit;
+    let turned = drag(&mut harness, Modifiers::NONE);
+    assert!(turned.azimuth < before.azimuth - 10.0 && turned.elevation < before.elevation - 5.0, "{turned:?}");
+    assert_eq!(turned.target, None);
+    let moved = drag(&mut harness, Modifiers::SHIFT);
+    assert!(moved.target.is_some() && moved.azimuth == turned.azimuth, "{moved:?}");
+    harness.key_press_modifiers(Modifiers::SHIFT, Key::ArrowRight);
+    harness.key_press(Key::N);
+    harness.key_press(Key::L);
+    harness.key_press(Key::M);
+    harness.run();
+    let sight = &harness.state().scene.sight;
+    assert!((sight.orbit.azimuth - turned.azimuth + 10.0).abs() < 1e-3 && sight.orbit.target == moved.target);
+    assert!(sight.look == trace::Look::Normals && sight.sliced && sight.wired);
+    // Keys that are of pictures, or of who flies, do nothing here.
+    for key in [Key::S, Key::E, Key::G] {
+        harness.key_press(key);
+        harness.run();
+    }
+    assert!(!harness.state().scene.split && harness.state().scene.look == Look::Picture);
+    harness.key_press(Key::C);
+    harness.run();
+    harness.event(egui::Event::Key {
+        key: Key::W,
+        physical_key: None,
+        pressed: true,
+        repeat: false,
+        modifiers: Modifiers::NONE,
+    });
+    (0..5).for_each(|_| harness.step());
+    harness.event(egui::Event::Key {
+        key: Key::W,
+        physical_key: None,
+        pressed: false,
+        repeat: false,
+        modifiers: Modifiers::NONE,
+    });
+    harness.run();
+    let flown = harness.state().scene.sight.orbit;
+    assert!(flown.target != moved.target && flown.azimuth == turned.azimuth - 10.0, "{flown:?}");
+    let command = harness.state().scene.command(glam::DVec2::new(650.0, 700.0), 1, "p.png");
+    let sight = &harness.state().scene.sight;
+    let camera = sight.orbit.text(&Cube::default());
+    assert!(command.contains(&format!("--size=650x700 --camera={camera} --look=normals --slice=z,0 -o")), "{command}");
+}
+
+#[test]
+fn tabs_of_solids_fit_their_panel_and_leave_out_what_is_of_pictures() {
+    for tab in [Tab::Latents, Tab::Map, Tab::Mix, Tab::Insight, Tab::Learn, Tab::Export] {
+        let mut harness = open_on(solids(), "m.safetensors", tab);
+        harness.run();
+        for node in harness.query_all_by(|_| true) {
+            let node = node.accesskit_node();
+            let right = node.bounding_box().map_or(0.0, |b| b.x1);
+            assert!(right <= f64::from(SIZE.x) + 1.0, "{tab:?}: {:?} ends at {right}", node.label());
+        }
+        assert!(harness.query_by_label("gradient").is_none() && harness.query_by_label("strategy").is_none());
+    }
+    let mut harness = open_on(solids(), "m.safetensors", Tab::Export);
+    harness.get_by_label("Save the mesh").click();
+    harness.run();
+    let mesh = Exports::Mesh { path: "mesh.ply".into(), cells: 128 };
+    assert!(harness.state().asked.iter().any(|a| a.export.as_ref() == Some(&mesh)));
 }
 
 fn learning() -> LearnFacts {
