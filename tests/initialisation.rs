@@ -132,6 +132,11 @@ fn zero_residual_starts_every_latent_with_the_base_inr() {
     assert_eq!(generated.len(), 6 * base.len());
     assert!(generated.chunks_exact(base.len()).all(|theta| theta == base));
     println!("{} numbers of 6 latents equal the base INR's, bit for bit", base.len());
+    // And over an INR that was fitted before, whatever the heads.
+    let fitted = Model::random_siren(inr(Activation::Sine { omega: 30.0 }), 77);
+    let own = thetas(&family.over(fitted.clone(), |_| shared));
+    assert_ne!(own, thetas(&family.over(Model::random_siren(fitted.inr.clone(), 78), |_| shared)));
+    assert_eq!(own, thetas(&family.over(fitted, |_| LINEAR)));
 }
 
 /// The mean spread of each layer over several models, all their latents, and a lattice of points in [-1, 1]^2.

@@ -6,12 +6,15 @@ mod common;
 
 use std::path::Path;
 use std::process::Output;
+use std::sync::Arc;
 
 use common::program;
 use glam::{DAffine3, DVec3, Vec3};
+use hypersine::engine::{Body, Engine};
 use hypersine::model::file;
 use hypersine::signal::shape::{Geometry, Shape, load};
 use hypersine::surface::{Implicit, Search, Settings, components, extract, write};
+use hypersine::trace::Scene;
 
 /// On the CPU backend, which alone learns from derivatives.
 fn hypersine(folder: &Path, arguments: &[&str]) -> Output {
@@ -139,6 +142,29 @@ fn a_family_of_shapes_is_trained_and_others_are_encoded() {
     assert!(pieces.iter().skip(1).all(|piece| piece.volume.abs() < 0.01 * pieces[0].volume), "{pieces:?}");
     assert!(Shape::new(Geometry::Mesh(mesh)).has_inside());
     fails(dir.path(), &["eval", "eggs.safetensors", "eggs#3..9"], &["eggs", "5 shapes"]);
+
+    // A residual hypernetwork over a fitted egg begins as that egg, whatever the latent.
+    let fit = ["fit", "eggs/egg2.stl", "-o", "egg.safetensors", "--steps", "400"];
+    json(dir.path(), &[&fit[..], &SMALL].concat());
+    let iou = |model: &str, signals: &str| {
+        let eval = json(dir.path(), &["eval", model, signals, "--resolution", "40"]);
+        eval["mean"]["iou"].as_f64().unwrap()
+    };
+    let over = |base: &'static str, more: &[&'static str]| {
+        let train =
+            ["train", "eggs#0..4", "-o", "over.safetensors", "--base", base, "--latent-dim", "4", "--points", "512"];
+        [&train[..], more].concat()
+    };
+    json(dir.path(), &over("egg.safetensors", &["--init", "zero-residual", "--steps", "1", "--lr", "1e-9"]));
+    std::fs::create_dir(dir.path().join("one")).unwrap();
+    std::fs::copy(eggs.join("egg2.stl"), dir.path().join("one/egg2.stl")).unwrap();
+    let (base, started) = (iou("egg.safetensors", "eggs/egg2.stl"), iou("over.safetensors", "one"));
+    json(dir.path(), &over("egg.safetensors", &["--head", "gain", "--steps", "300", "--lr", "2e-3"]));
+    let learned = iou("over.safetensors", "eggs#0..4");
+    println!("IoU {base:.4} of the base, {started:.4} of a family over it, {learned:.4} of four eggs with gains");
+    assert!((base - started).abs() < 1e-3 && learned > 0.9);
+    fails(dir.path(), &over("eggs.safetensors", &[]), &["--base eggs.safetensors", "family"]);
+    fails(dir.path(), &over("egg.safetensors", &["--init", "hyperfan-in"]), &["hyperfan"]);
     fails(dir.path(), &["mesh", "eggs.safetensors", "-o", "out.ply"], &["--latent"]);
     fails(dir.path(), &["mesh", "eggs.safetensors", "--latent", "egg0", "-o", "out.txt"], &["out.txt", ".ply"]);
 }
@@ -201,4 +227,44 @@ fn bad_shapes_get_one_clear_sentence() {
     fails(dir.path(), &[&learned[..], &["--supervise", "gradient"]].concat(), &["--supervise"]);
     fails(dir.path(), &[&learned[..], &["--loss", "occupancy", "--clamp", "0.1"]].concat(), &["--clamp"]);
     fails(dir.path(), &[&learned[..], &["--points", "0"]].concat(), &["--points"]);
+}
+
+#[test]
+fn a_fitted_balls_outline_is_a_balls() {
+    const SIDE: usize = 256;
+    let dir = tempfile::tempdir().unwrap();
+    ellipsoid(&dir.path().join("ball.ply"), Vec3::splat(0.6));
+    json(dir.path(), &[&["fit", "ball.ply", "-o", "ball.safetensors", "--steps", "1200"], &SMALL[..]].concat());
+    let model = Arc::new(file::load(&dir.path().join("ball.safetensors")).unwrap());
+    let mut body = Body::new(&Engine::cpu(), &model, &[]).unwrap();
+    // Its longest side spans [-0.9, 0.9].
+    let mut ball = Ellipsoid(Vec3::splat(0.9));
+    let seen = |field: &mut dyn Implicit| {
+        let mut hit = Vec::new();
+        let rows = |rows: &[f32]| {
+            hit.extend(rows.iter().map(|depth| depth.is_finite()));
+            Ok(())
+        };
+        let side = u32::try_from(SIDE).unwrap();
+        let statistics = Scene::default().depths(field, side, side, rows).unwrap();
+        assert_eq!(hit.len(), SIDE * SIDE);
+        (hit, statistics)
+    };
+    let ((found, statistics), (exact, _)) = (seen(&mut body), seen(&mut ball));
+    // A pixel may differ only beside the exact outline.
+    let beside = |i: usize| {
+        let (x, y) = (i % SIDE, i / SIDE);
+        let near = |v: usize| v.saturating_sub(1)..(v + 2).min(SIDE);
+        near(y).any(|v| near(x).any(|u| exact[v * SIDE + u] != exact[i]))
+    };
+    let differs: Vec<usize> = (0..found.len()).filter(|&i| found[i] != exact[i]).collect();
+    let inside = exact.iter().filter(|&&hit| hit).count();
+    println!(
+        "a ball of {inside} pixels: {} differ, {:.1} steps a ray, {} given up",
+        differs.len(),
+        statistics.steps as f64 / statistics.traced as f64,
+        statistics.lost
+    );
+    assert!(inside > SIDE * SIDE / 8);
+    assert!(differs.into_iter().all(beside));
 }

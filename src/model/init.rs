@@ -204,7 +204,13 @@ impl Family {
     /// Makes the family. Maps of heads start as `init` says, from SIREN's own init of the tensor (1 for gains, 0 for shifts,
     /// random factors), so that every generated INR starts as a usable one.
     pub fn build(&self, inr: Inr, choose: impl Fn(usize) -> HeadChoice) -> Model {
-        let base = Model::random_siren(inr, self.seed ^ 0x5eed);
+        self.over(Model::random_siren(inr, self.seed ^ 0x5eed), choose)
+    }
+
+    /// The same over an INR that has weights of its own: what heads write starts from these, and is exactly these under
+    /// [`Init::ZeroResidual`] (the residual hypernetwork of Wang et al., "MetaAvatar", 2021). `base` is a plain INR: all it
+    /// has is shared.
+    pub fn over(&self, base: Model, choose: impl Fn(usize) -> HeadChoice) -> Model {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut trunks = Vec::new();
         let mut heads = Vec::new();

@@ -153,6 +153,8 @@ impl Trainer {
         let count = signals.names().len();
         let frequencies = |n| normal(&mut stream(seed, FREQUENCIES, 0), n, f64::from(config.network.sigma));
         let inr = config.network.inr(signals.inputs(), signals.channels(), frequencies)?;
+        let side = solid.as_ref().map(|_| config.loss.side());
+        let mut coordinates = config.network.coordinates();
         let mut model = match &config.family {
             None if count > 1 => {
                 return Err(Error::invalid(format!("{count} signals are a family: `hypersine train` learns one")));
@@ -176,15 +178,23 @@ impl Trainer {
                     latent_std: f.latent_std,
                     seed,
                 };
-                let mut model = family.build(inr, |_| f.choice());
+                let mut model = match &f.base {
+                    Some(path) => {
+                        let numbers = (signals.inputs(), signals.channels());
+                        let base = FamilyConfig::load_base(path, numbers, side)?;
+                        coordinates = base.coordinates;
+                        family.over(base, |_| f.choice())
+                    }
+                    None => family.build(inr, |_| f.choice()),
+                };
                 let deviation = if f.inner_steps > 0 { 0.0 } else { f.latent_std };
                 let values = normal(&mut stream(seed, LATENT_START, 0), count * f.latent_dim, deviation);
                 model.latents = LatentTable::new(signals.names().to_vec(), values)?;
                 model
             }
         };
-        model.coordinates = config.network.coordinates();
-        model.solid = solid.map(|solid| Solid { values: config.loss.side(), ..solid });
+        model.coordinates = coordinates;
+        model.solid = solid.zip(side).map(|(solid, values)| Solid { values, ..solid });
         model.provenance = "trained by hypersine".into();
         model.training = Some(serde_json::to_value(config).map_err(|e| Error::invalid(e.to_string()))?);
         Ok(model)

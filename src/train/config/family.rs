@@ -1,11 +1,14 @@
 //! The hypernetwork of a family.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::model::heads::{Multiplier, Place};
-use crate::model::{HeadChoice, Init, WeightChoice};
+use crate::model::{HeadChoice, Init, Model, Side, WeightChoice, file};
 use crate::train::InnerLoop;
+use crate::{Error, Result};
 
 /// Kind of the generated weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
@@ -22,6 +25,9 @@ pub enum HeadKind {
     Shift,
     /// Learned weights; a generated gain and shift before the activation (FiLM)
     Film,
+    /// Every weight and bias a linear function of the features, and a gain of 1 + another for each row (Deep Meta
+    /// Functionals)
+    Gain,
 }
 
 /// The hypernetwork of a family, and how its latents are learned.
@@ -32,6 +38,10 @@ pub struct FamilyConfig {
     /// Length of a latent code
     #[arg(long, default_value_t = Self::default().latent_dim)]
     pub latent_dim: usize,
+    /// Start from the weights of a model that `fit` wrote, whose INR takes the place of the network's settings. With --init
+    /// zero-residual all latents start as that very signal (MetaAvatar)
+    #[arg(long, value_name = "MODEL")]
+    pub base: Option<PathBuf>,
     /// Standard deviation of the latents at the start
     #[arg(long, default_value_t = Self::default().latent_std)]
     pub latent_std: f64,
@@ -70,6 +80,7 @@ impl Default for FamilyConfig {
     fn default() -> Self {
         Self {
             latent_dim: 64,
+            base: None,
             latent_std: 0.01,
             head: HeadKind::Linear,
             rank: 8,
@@ -93,8 +104,34 @@ impl FamilyConfig {
             HeadKind::LowRankTanh => (WeightChoice::LowRank(self.rank, Multiplier::Tanh), None),
             HeadKind::Shift => (WeightChoice::Shared, Some((Place::BeforeOmega, false, true))),
             HeadKind::Film => (WeightChoice::Shared, Some((Place::BeforeOmega, true, true))),
+            // (W x + b) g is their (W x) g + b' with b' = b g.
+            HeadKind::Gain => (WeightChoice::Linear, Some((Place::BeforeOmega, true, false))),
         };
         HeadChoice { weight, modulation }
+    }
+
+    /// The INR to start from, for signals of so many coordinates and values, or of solids that are told apart like this.
+    ///
+    /// # Errors
+    /// Where it cannot be read, is a family itself, or is of other signals.
+    pub(crate) fn load_base(path: &Path, (inputs, outputs): (usize, usize), side: Option<Side>) -> Result<Model> {
+        let base = file::load(path)?;
+        let refuse = |why: String| Err(Error::invalid(format!("--base {}: {why}", path.display())));
+        if base.latent_dim() > 0 {
+            return refuse("it is a family; give a model of one signal, as `fit` writes it".into());
+        }
+        if (base.inr.inputs, base.inr.outputs) != (inputs, outputs) {
+            return refuse(format!(
+                "its INR is a {}, and the signals want {inputs} inputs and {outputs} outputs",
+                base.inr
+            ));
+        }
+        if base.solid.as_ref().map(|solid| solid.values) != side {
+            return refuse(
+                "its values mean something else than the signals' would; fit it with the same --loss".into(),
+            );
+        }
+        Ok(base)
     }
 
     /// The inner loop of meta-learning; None: latents are learned with the network.

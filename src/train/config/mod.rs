@@ -159,6 +159,9 @@ impl Config {
             if hyperfan && (f.head != HeadKind::Linear || latent_std == 0.0) {
                 return Err(Error::invalid("hyperfan's --init is one of linear heads, with a --latent-std above 0"));
             }
+            if hyperfan && f.base.is_some() {
+                return Err(Error::invalid("hyperfan's --init starts from nothing, and has no use for --base"));
+            }
             if !(inner_lr.is_finite() && inner_lr > 0.0) {
                 return Err(Error::invalid(format!("--inner-lr {inner_lr}: give more than 0")));
             }
