@@ -549,9 +549,19 @@ fn the_window_on_solids() {
     let file = dir.path().join("mesh.ply");
     viewer.wait("the mesh", || file.exists().then_some(()));
     let mesh = hypersine::signal::shape::load::mesh(&file).unwrap();
-    println!("solids: a mesh of {} triangles; {:.0} s in all", mesh.triangles.len(), started.elapsed().as_secs_f64());
+    println!("solids: a mesh of {} triangles", mesh.triangles.len());
     assert!(mesh.is_closed() && mesh.triangles.len() > 1000);
     viewer.snapshot(&walk.name("exported"));
+
+    let from = viewer.lines().len();
+    viewer.drop_file(&dir.path().join("blocks/flat.off"));
+    let losses = viewer.wait("a search that comes closer", || {
+        Some(viewer.numbers(from, "loss"))
+            .filter(|losses| losses.len() > 3 && losses[losses.len() - 1] < 0.5 * losses[0])
+    });
+    println!("solids: searched, from {} to {}", losses[0], losses[losses.len() - 1]);
+    viewer.snapshot(&walk.name("searched"));
+    println!("solids: {:.0} s in all", started.elapsed().as_secs_f64());
     report(&viewer);
 }
 

@@ -223,7 +223,7 @@ impl Scene {
     /// Looks at errors or gradients, or back at the picture.
     pub(super) fn toggle_look(&mut self, error: bool) {
         let wanted = if error { Look::Error } else { Look::Gradient };
-        let possible = !self.is_solid() && (!error || self.truth.is_some());
+        let possible = !error || self.truth.is_some();
         self.look = if self.look == wanted || !possible { Look::Picture } else { wanted };
     }
 

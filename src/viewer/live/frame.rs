@@ -119,7 +119,6 @@ impl Live {
             match act {
                 Act::Fit if self.scene.is_solid() => self.scene.sight.fit(),
                 Act::Fit => self.fitted = None,
-                Act::OneToOne if self.scene.is_solid() => {}
                 Act::OneToOne => {
                     // Of a signal that is not at hand, the size that `render` gives it.
                     let width = self.scene.truth.as_ref().map_or(256, |t| t.picture.width);

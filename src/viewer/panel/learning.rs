@@ -76,6 +76,8 @@ pub(super) fn show(ui: &mut Ui, facts: Option<&LearnFacts>, asked: &mut Asked) {
                 "step {} of {}, loss {:.3e}{psnr}, {:.0} s",
                 mark.step, facts.steps, mark.loss, facts.seconds
             ));
+        } else if facts.end.is_none() {
+            ui.weak("It has not begun: what is to be learned is looked over first.");
         }
         match &facts.end {
             Some(end) => {

@@ -54,8 +54,8 @@ const TABS: [(Tab, &str, &str); 6] = [
     (Tab::Latents, "Latents", "The model's latents: look, search, choose, sample"),
     (Tab::Map, "Map", "The latents' principal plane: drag to move through it"),
     (Tab::Mix, "Mix", "Mix two latents; morph through many"),
-    (Tab::Insight, "Insight", "Errors, gradients, generated weights, timings"),
-    (Tab::Learn, "Learn", "Fit a picture, or find the latent of one, while you watch"),
+    (Tab::Insight, "Insight", "Errors and gradients, or light and camera; generated weights, timings"),
+    (Tab::Learn, "Learn", "Fit a picture or a shape, or find the latent of one, while you watch"),
     (Tab::Export, "Export", "Pictures, morphs, latents, and the command that makes them"),
 ];
 
@@ -214,8 +214,7 @@ impl Panel {
     fn obey(&mut self, act: Act, scene: &mut Scene, asked: &mut Asked) -> bool {
         match act {
             Act::Turn(_) | Act::Fly | Act::Normals | Act::Slice | Act::Wires if !scene.is_solid() => {}
-            // Those of who flies.
-            Act::Split | Act::Error if scene.is_solid() => {}
+            Act::Split | Act::Error | Act::Gradient | Act::Beyond | Act::OneToOne if scene.is_solid() => {}
             Act::Help => self.help = !self.help,
             Act::Next | Act::Previous => {
                 scene.step(if act == Act::Next { 1 } else { -1 });
