@@ -502,8 +502,8 @@ fn the_window_on_solids() {
     println!("solids: trained after {:.1} s", started.elapsed().as_secs_f64());
 
     let screen = Screen::start();
-    let sizes = [[560, 300]; 2];
-    let arguments = ["blocks.safetensors", "--latent", "high", "--size", "560x300", "--device", "cpu", "--fresh"];
+    let sizes = [[430, 300]; 2];
+    let arguments = ["blocks.safetensors", "--latent", "high", "--size", "430x300", "--device", "cpu", "--fresh"];
     let viewer = Viewer::open(&screen, dir.path(), &arguments);
     let stop = Cell::new(0);
     let walk = Walk { viewer: &viewer, device: "solids", folder: dir.path(), stop: &stop, sizes };
@@ -517,12 +517,12 @@ fn the_window_on_solids() {
     assert!((0.1..0.8).contains(&share));
 
     viewer.change(&format!(
-        "mousemove 150 150 sleep 0.1 mousedown 1 sleep 0.1 mousemove 180 140 sleep 0.1 mousemove 215 130 sleep 0.1 mouseup 1 {AWAY}"
+        "mousemove 80 150 sleep 0.1 mousedown 1 sleep 0.1 mousemove 110 140 sleep 0.1 mousemove 145 130 sleep 0.1 mouseup 1 {AWAY}"
     ));
     let turned = viewer.snapshot(&walk.name("turned"));
     assert!(changed(&opened, &turned) > 0.02);
-    let pan = "keydown shift mousedown 1 sleep 0.1 mousemove 175 160 sleep 0.1 mousemove 180 165 sleep 0.1 mouseup 1 keyup shift";
-    viewer.change(&format!("mousemove 150 150 sleep 0.1 {pan} sleep 0.1 click 4 sleep 0.1 {AWAY}"));
+    let pan = "keydown shift mousedown 1 sleep 0.1 mousemove 105 160 sleep 0.1 mousemove 110 165 sleep 0.1 mouseup 1 keyup shift";
+    viewer.change(&format!("mousemove 80 150 sleep 0.1 {pan} sleep 0.1 click 4 sleep 0.1 {AWAY}"));
     let (moved, command) = walk.reproduces("moved");
     assert!(changed(&turned, &moved) > 0.02);
     assert!(

@@ -95,7 +95,7 @@ impl Sight {
     /// Turns the camera by so many degrees to the right and upwards: around what it looks at or, flying, on its spot.
     pub(super) fn turn(&mut self, degrees: DVec2) {
         let eye = self.orbit.camera(&Self::cube()).eye;
-        let round = |angle: f64| (angle * 1e3).round() * 1e-3;
+        let round = |angle: f64| (angle * 1e3).round() / 1e3;
         self.orbit.azimuth = round((self.orbit.azimuth + degrees.x + 180.0).rem_euclid(360.0) - 180.0);
         self.orbit.elevation = round((self.orbit.elevation + degrees.y).clamp(-90.0, 90.0));
         if self.flying {
@@ -159,7 +159,7 @@ impl Sight {
 
 /// Without digits that nobody sees: cameras are to be read, too.
 fn rounded(length: f64) -> f64 {
-    (length * 1e6).round() * 1e-6
+    (length * 1e6).round() / 1e6
 }
 
 /// What a camera shows on a picture of that size: a plane of height 2 before it, in whose middle it looks.

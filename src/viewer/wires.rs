@@ -65,10 +65,9 @@ impl Wires {
         };
         let places: Vec<Option<Pos2>> = self.vertices.iter().map(place).collect();
         let at = |i: u32| places[i as usize];
-        // Counter-clockwise from outside, and so clockwise where y is down.
         let faces: Vec<bool> = (self.triangles.iter())
             .map(|&[a, b, c]| match (at(a), at(b), at(c)) {
-                (Some(a), Some(b), Some(c)) => (b - a).rot90().dot(c - a) < 0.0,
+                (Some(a), Some(b), Some(c)) => faces(a, b, c),
                 _ => false,
             })
             .collect();
@@ -88,6 +87,12 @@ impl Wires {
         let cuts = *sliced && slice.cut;
         move |v| cuts && f64::from(v[axis] - offset) * side > 0.0
     }
+}
+
+/// Whether the outside of a triangle is seen: counter-clockwise from there, and so the other way round where y is down.
+fn faces(a: Pos2, b: Pos2, c: Pos2) -> bool {
+    let (u, v) = (b - a, c - a);
+    u.x * v.y - u.y * v.x < 0.0
 }
 
 /// Each edge once, with the triangles to either side of it; the same one twice where there is no other.
@@ -116,5 +121,17 @@ mod tests {
         let edges = edges(&[[0, 1, 2], [0, 2, 3], [0, 3, 1], [1, 3, 2]]);
         assert_eq!(edges.len(), 6);
         assert!(edges.iter().all(|(ends, [s, t])| ends[0] < ends[1] && s != t), "{edges:?}");
+    }
+
+    #[test]
+    fn the_outside_is_what_faces_the_camera() {
+        let corners = [[-0.5, -0.5], [0.5, -0.5], [0.0, 0.5]].map(|[x, y]| DVec3::new(x, y, 0.0));
+        for (camera, outside) in [("0,0", true), ("60,30", true), ("180,0", false), ("0,0,3,0", true)] {
+            let sight = Sight { orbit: camera.parse().unwrap(), ..Sight::default() };
+            let view = sight.scene(Side::Distance).camera.view(80, 60).unwrap();
+            #[expect(clippy::cast_possible_truncation, reason = "places on a screen")]
+            let [a, b, c] = corners.map(|p| view.project(p).map(|[x, y, _]| Pos2::new(x as f32, y as f32)).unwrap());
+            assert_eq!(faces(a, b, c), outside, "{camera}");
+        }
     }
 }
