@@ -371,10 +371,66 @@ fn devices_and_bench_speak_json() {
     let dir = tempfile::tempdir().unwrap();
     let devices = json(dir.path(), &["devices"]);
     assert!(!devices["adapters"].as_array().unwrap().is_empty());
-    let bench = json(dir.path(), &["bench", "evaluate", "--points", "300", "--repeats", "1"]);
+    let bench = json(dir.path(), &["bench", "evaluate", "--quick", "--points", "300", "--samples", "1"]);
     let rows = bench["rows"].as_array().unwrap();
     assert!(rows.len() >= 10);
     assert!(rows.iter().all(|r| r["verified"] == true), "{bench}");
+}
+
+#[test]
+fn a_record_fits_its_schema_and_becomes_a_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let words = ["bench", "--quick", "--points", "256", "--samples", "3", "-o", "now.json", "--csv", "now.csv", "-q"];
+    ok(folder, &words);
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&read("now.json")).unwrap();
+    let schema = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bench.schema.json");
+    let schema = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let complaints: Vec<String> =
+        validator.iter_errors(&record).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(complaints.is_empty(), "{complaints:?}");
+    let mut damaged = record.clone();
+    damaged["rows"][0]["time"]["clock"] = "sundial".into();
+    assert!(!validator.is_valid(&damaged));
+
+    let rows = record["rows"].as_array().unwrap();
+    assert!(rows.iter().all(|r| r["verified"] == true), "{record}");
+    let suites = ["peak", "evaluate", "generate", "crossover", "jets", "train-step", "trace", "frame"];
+    let devices = record["devices"].as_array().unwrap();
+    assert_eq!(devices.len(), 2);
+    for (suite, device) in suites.iter().flat_map(|s| devices.iter().map(move |d| (s, d))) {
+        assert!(rows.iter().any(|r| r["suite"] == *suite && r["device"] == device["name"]), "{suite} on {device}");
+    }
+    // On the GPU kernels are named, and every row has one.
+    let on_gpu = |r: &&serde_json::Value| r["device"] == devices[0]["name"];
+    assert!(rows.iter().filter(on_gpu).all(|r| !r["kernels"].as_array().unwrap().is_empty()));
+    assert_eq!(read("now.csv").lines().count(), rows.len() + 1);
+    println!("{} rows", rows.len());
+
+    // Beside a record in which everything took a thirtieth of the time all is slower; beside itself all is the same.
+    let mut faster = record.clone();
+    for row in faster["rows"].as_array_mut().unwrap() {
+        for figure in ["median", "mad", "low", "high"] {
+            row["time"][figure] = (row["time"][figure].as_f64().unwrap() / 30.0).into();
+        }
+    }
+    std::fs::write(folder.join("then.json"), faster.to_string()).unwrap();
+    let said = ok(folder, &["bench", "--read", "now.json", "--compare", "then.json"]);
+    assert!(said.contains(&format!("0 faster, {} slower, 0 the same; 0 new, 0 gone", rows.len())), "{said}");
+    let page =
+        ["bench", "--read", "now.json", "--compare", "now.json", "--history", "then.json", "--html", "page.html"];
+    assert!(ok(folder, &page).contains("0 faster, 0 slower"));
+    let page = read("page.html");
+    for part in ["Roofline of", "class=\"map\"", "GFLOP/s by width", "History", "prefers-color-scheme: dark"] {
+        assert!(page.contains(part), "the page has no '{part}'");
+    }
+    for foreign in ["http:", "https:", "src=", "url(", "<script", "NaN"] {
+        assert!(!page.contains(foreign), "the page has '{foreign}'");
+    }
+    assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
+    fails(folder, &["bench", "--read", "now.csv"], &["now.csv", "no record"]);
 }
 
 #[test]
@@ -463,7 +519,7 @@ fn crossover_fits_what_auto_picks_by() {
     let folder = tempfile::tempdir().unwrap();
     let costs = |report: &serde_json::Value| report["cpu"]["costs"].clone();
     assert!(costs(&json(folder.path(), &["devices"])).is_null());
-    let arguments = ["bench", "crossover", "--device", "cpu", "--points", "1024", "--repeats", "1"];
+    let arguments = ["bench", "crossover", "--device", "cpu", "--points", "1024", "--samples", "1"];
     let report = json(folder.path(), &arguments);
     let rows = report["rows"].as_array().unwrap();
     assert!(rows.len() > 30 && rows.iter().all(|r| r["verified"] == true), "{} rows", rows.len());

@@ -12,7 +12,8 @@ const WORKGROUP_BYTES: u32 = 16 << 10;
 
 #[test]
 fn every_kernel_is_portable() {
-    let (portable, shared) = kernels();
+    let (mut portable, shared) = kernels();
+    portable.extend(hypersine::bench::kernels());
     let mut largest = 0;
     let all =
         (portable.iter().map(|k| (k, Capabilities::empty()))).chain(shared.iter().map(|k| (k, Capabilities::SUBGROUP)));

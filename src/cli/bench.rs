@@ -1,184 +1,204 @@
 //! `bench`: the shader benchmark harness.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
-use clap::{Args, ValueEnum};
-use hypersine::bench::{Cell, CrossoverOptions, EvaluateOptions, Row, crossover, evaluate};
+use clap::Args;
+use hypersine::bench::{Method, Options, Record, Suite, Verdict, compare, csv, header, line, report, run};
 use hypersine::engine::{DeviceChoice, Engine, Strategy};
-use hypersine::gpu;
-use serde_json::json;
+use hypersine::output::write_atomically;
+use hypersine::{Error, gpu};
 
 use super::Global;
 
 /// Measure the kernels on this machine, every figure verified against the f64 twin
 ///
-/// By default the best adapter and the CPU backend are measured side by side; --device narrows to one.
+/// By default the best adapter and the CPU backend are measured side by side; --device narrows to one. --json prints the
+/// record on stdout. docs/bench.md says how times are taken.
 #[derive(Args)]
 pub(super) struct Bench {
-    /// What to measure
-    #[arg(value_enum, default_value = "evaluate")]
-    suite: Suite,
-    /// Points of each single-latent case; of crossover: most points of a cell, all its latents together
-    #[arg(long, default_value_t = 1 << 16)]
-    points: usize,
-    /// Timed repetitions, of which the median is taken
-    #[arg(long, default_value_t = 3)]
-    repeats: usize,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Suite {
-    /// INR evaluation: points per second
-    Evaluate,
-    /// Fused against materialized; keeps what `--strategy auto` will pick by in your cache folder
-    Crossover,
+    /// What to measure [default: everything]
+    #[arg(value_enum)]
+    suites: Vec<Suite>,
+    /// A look: small cases and few samples, within minutes on any machine
+    #[arg(long)]
+    quick: bool,
+    /// Points of each case; of crossover: most points of a cell, all its latents together [default: as suits the devices]
+    #[arg(long)]
+    points: Option<usize>,
+    /// Samples of each time, of which the median is taken [default: 21; 7 with --quick]
+    #[arg(long, alias = "repeats")]
+    samples: Option<usize>,
+    /// Keep the record: JSON, as docs/bench.schema.json describes it
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Show an older record instead of measuring anew
+    #[arg(long, value_name = "RECORD", conflicts_with_all = ["suites", "quick", "points", "samples", "output", "peers"])]
+    read: Option<PathBuf>,
+    /// Say of each row whether it became faster or slower than in that record
+    #[arg(long, value_name = "RECORD")]
+    compare: Option<PathBuf>,
+    /// Write the rows as CSV
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Write one page with roofline, crossover map and curves
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Older records for the page's history, oldest first
+    #[arg(long, value_name = "RECORD", num_args = 1.., requires = "html")]
+    history: Vec<PathBuf>,
+    /// Let PyTorch take turns with Hypersine: the Python that has it
+    #[arg(long, value_name = "PYTHON", num_args = 0..=1, default_missing_value = "python3")]
+    peers: Option<String>,
 }
 
 impl Bench {
     pub(super) fn run(&self, global: &Global) -> Result<()> {
+        let base = self.compare.as_deref().map(Record::load).transpose()?;
+        let earlier = self.history.iter().map(|p| Record::load(p)).collect::<Result<Vec<_>, _>>()?;
+        let text = !global.json && !global.quiet;
+        let record = match &self.read {
+            Some(path) => {
+                let record = Record::load(path)?;
+                if text {
+                    println!("{}", header());
+                    record.rows.iter().for_each(|row| println!("{}", line(row)));
+                }
+                record
+            }
+            None => self.measure(global, text)?,
+        };
+        if let Some(path) = &self.output {
+            record.store(path)?;
+        }
+        if let Some(path) = &self.csv {
+            write_text(path, &csv(&record))?;
+        }
+        if let Some(path) = &self.html {
+            write_text(path, &report::page(&record, base.as_ref(), &earlier))?;
+        }
+        if global.json {
+            println!("{}", serde_json::to_string(&record)?);
+        } else if text {
+            summary(&record);
+            if let Some(base) = &base {
+                say_changes(&record, base);
+            }
+        }
+        if let Some(bad) = record.wrong() {
+            bail!(
+                "{} is wrong on {}: error {:.1e}, allowed {:.1e}; no costs were kept",
+                bad.case,
+                bad.who(),
+                bad.check.error,
+                bad.check.bound
+            );
+        }
+        Ok(())
+    }
+
+    fn measure(&self, global: &Global, text: bool) -> Result<Record> {
         let engines = match &global.device {
             DeviceChoice::Auto if gpu::adapters().is_empty() => vec![Engine::cpu()],
             DeviceChoice::Auto => vec![Engine::open(&DeviceChoice::Gpu)?, Engine::cpu()],
             choice => vec![Engine::open(choice)?],
         };
-        match self.suite {
-            Suite::Evaluate => self.evaluate(global, &engines),
-            Suite::Crossover => self.crossover(global, &engines),
-        }
-    }
-
-    fn evaluate(&self, global: &Global, engines: &[Engine]) -> Result<()> {
         let strategies = match global.strategy {
             Strategy::Auto => vec![Strategy::Materialised, Strategy::Fused],
             one => vec![one],
         };
-        let options = EvaluateOptions { points: self.points, repeats: self.repeats, seed: global.seed };
-        let table = !global.json && !global.quiet;
-        if table {
-            println!(
-                "{:<28} {:<12} {:<6} {:>10} {:>7} {:>8} {:>10} {:>9} {:>8} {:>9}",
-                "device",
-                "strategy",
-                "model",
-                "INR",
-                "latents",
-                "points",
-                "generate",
-                "Mpoints/s",
-                "GFLOP/s",
-                "max error"
-            );
+        let method = if self.quick { Method::quick() } else { Method::thorough() };
+        let options = Options {
+            suites: if self.suites.is_empty() { Suite::ALL.to_vec() } else { self.suites.clone() },
+            method: Method { samples: self.samples.unwrap_or(method.samples), seed: global.seed, ..method },
+            quick: self.quick,
+            points: self.points,
+            strategies,
+            seed: global.seed,
+            python: self.peers.clone(),
+        };
+        if text {
+            println!("{}", header());
         }
-        let rows = evaluate(engines, &strategies, &options, |row| {
-            if table {
+        let record = run(&engines, &options, &mut |row| {
+            if text {
                 println!("{}", line(row));
             }
         })?;
-        if global.json {
-            println!("{}", json!({"suite": "evaluate", "repeats": self.repeats, "rows": rows}));
-        } else if table {
-            let devices: Vec<String> = engines.iter().map(Engine::describe).collect();
-            println!("times: medians of {}; {}", self.repeats, clocks_of(&rows, &devices));
-        }
-        if let Some(bad) = rows.iter().find(|r| !r.verified) {
-            bail!(
-                "{} ({}, {}) is wrong: max error {:.1e}, allowed {:.1e}",
-                bad.device,
-                bad.inr,
-                bad.strategy,
-                bad.max_error,
-                bad.bound
-            );
-        }
-        Ok(())
-    }
-
-    fn crossover(&self, global: &Global, engines: &[Engine]) -> Result<()> {
-        let options = CrossoverOptions { points: self.points, repeats: self.repeats, seed: global.seed };
-        let table = !global.json && !global.quiet;
-        let mut rows = Vec::new();
-        let mut costs = Vec::new();
-        for engine in engines {
-            if table {
-                println!("{}", engine.describe());
-                println!(
-                    "{:<20} {:>10} {:>7} {:>8} {:>13} {:>10} {:>7}",
-                    "heads", "INR", "latents", "points", "materialized", "fused", "ratio"
-                );
+        // A wrong kernel's speed is no measurement, and a look is none that `auto` should go by.
+        if record.wrong().is_none() && !self.quick {
+            for model in &record.models {
+                let kept = model.costs.store(&model.device)?;
+                log::info!("the costs of {} are kept in {}", model.device, kept.display());
             }
-            let map = crossover(engine, &options, |cell| {
-                if table {
-                    println!("{}", cell_line(cell));
+        }
+        Ok(record)
+    }
+}
+
+fn write_text(path: &std::path::Path, text: &str) -> Result<()> {
+    use std::io::Write;
+    write_atomically(path, |f| f.write_all(text.as_bytes()).map_err(Error::io("write", path)))?;
+    Ok(())
+}
+
+/// What the lines do not say.
+fn summary(record: &Record) {
+    let right = record.rows.iter().filter(|r| r.verified).count();
+    println!(
+        "{right} of {} rows verified; medians of up to {} samples, +- half their 95 % interval",
+        record.rows.len(),
+        record.method.samples
+    );
+    for device in &record.devices {
+        let clocks: Vec<String> = record
+            .rows
+            .iter()
+            .filter(|r| r.device == device.name && r.peer.is_none())
+            .filter_map(|r| serde_json::to_value(r.time.clock).ok()?.as_str().map(str::to_owned))
+            .fold(Vec::new(), |mut list, clock| {
+                if !list.contains(&clock) {
+                    list.push(clock);
                 }
-            })?;
-            // A wrong kernel's speed is no measurement.
-            if let Some(bad) = map.rows.iter().find(|c| !c.verified) {
-                bail!(
-                    "{} ({}, {}) is wrong: max error {:.1e}; no costs were kept",
-                    bad.device,
-                    bad.inr,
-                    bad.heads,
-                    bad.max_error
-                );
-            }
-            let kept = map.costs.store(&engine.describe())?;
-            if table {
-                println!(
-                    "auto, fitted to {} of these times, is within 1.25x of the better strategy in {:.0} % of the {} other cells; kept in {}",
-                    map.costs.fitted,
-                    map.costs.within * 100.0,
-                    map.costs.held_out,
-                    kept.display()
-                );
-            }
-            costs.push(json!({"device": engine.describe(), "costs": map.costs}));
-            rows.extend(map.rows);
-        }
-        if global.json {
-            println!("{}", json!({"suite": "crossover", "repeats": self.repeats, "rows": rows, "models": costs}));
-        }
-        Ok(())
+                list
+            });
+        let drift = device.reference_s.map_or(String::new(), |[before, after]| {
+            format!("; the same reference work took {:.2} times as long at the end as at the start", after / before)
+        });
+        println!("{}: clocks: {}{drift}", device.name, clocks.join(", "));
+    }
+    for model in &record.models {
+        println!(
+            "{}: auto, fitted to {} times, is within 1.25x of the better strategy in {:.0} % of the {} other cells",
+            model.device,
+            model.costs.fitted,
+            model.costs.within * 100.0,
+            model.costs.held_out
+        );
+    }
+    if let Some(peers) = &record.peers {
+        println!("peers: {peers}");
     }
 }
 
-fn cell_line(cell: &Cell) -> String {
-    format!(
-        "{:<20} {:>10} {:>7} {:>8} {:>10.2} ms {:>7.2} ms {:>7.2}",
-        cell.heads,
-        cell.inr,
-        cell.latents,
-        cell.points,
-        cell.materialised_s * 1e3,
-        cell.fused_s * 1e3,
-        cell.fused_s / cell.materialised_s
-    )
-}
-
-fn line(row: &Row) -> String {
-    let device: String = row.device.chars().take(28).collect();
-    format!(
-        "{device:<28} {:<12} {:<6} {:>10} {:>7} {:>8} {:>7.2} ms {:>9.3} {:>8.2} {:>9.1e}{}",
-        row.strategy,
-        row.model,
-        row.inr,
-        row.latents,
-        row.points,
-        row.generate_s * 1e3,
-        row.points_per_s * 1e-6,
-        row.gflops,
-        row.max_error,
-        if row.verified { "" } else { "  WRONG" }
-    )
-}
-
-/// Which clock each device was timed by.
-fn clocks_of(rows: &[Row], devices: &[String]) -> String {
-    let mut parts = Vec::new();
-    for device in devices {
-        if let Some(row) = rows.iter().find(|r| r.device == *device) {
-            let clock =
-                serde_json::to_value(row.clock).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
-            parts.push(format!("{device}: {clock}"));
-        }
+fn say_changes(record: &Record, base: &Record) {
+    let (changes, [new, gone]) = compare(record, base);
+    for change in changes.iter().filter(|c| c.verdict != Verdict::Same) {
+        println!(
+            "{:<7} {:>5.2}x {} {} on {}",
+            change.verdict.name(),
+            change.ratio(),
+            change.new.suite.name(),
+            change.new.case,
+            change.new.who()
+        );
     }
-    parts.join("; ")
+    let of = |verdict| changes.iter().filter(|c| c.verdict == verdict).count();
+    println!(
+        "compared with {}: {} faster, {} slower, {} the same; {new} new, {gone} gone",
+        base.date,
+        of(Verdict::Faster),
+        of(Verdict::Slower),
+        of(Verdict::Same)
+    );
 }

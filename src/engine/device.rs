@@ -50,8 +50,17 @@ pub enum Strategy {
 
 impl Strategy {
     /// The name in reports.
-    pub(super) fn name(fused: bool) -> &'static str {
-        if fused { "fused" } else { "materialized" }
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Fused => "fused",
+            Self::Materialised => "materialized",
+        }
+    }
+
+    /// Which one was taken.
+    pub(super) fn taken(fused: bool) -> Self {
+        if fused { Self::Fused } else { Self::Materialised }
     }
 }
 

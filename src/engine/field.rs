@@ -200,7 +200,7 @@ impl Field {
         // A jet's columns are as many points to the products.
         let fused = self.is_fused(strategy, batch, domain.len() * jet.columns(self.model.inr.inputs));
         if domain.is_empty() || batch == 0 {
-            return Ok(Report { strategy: Strategy::name(fused), ..Report::default() });
+            return Ok(Report { strategy: Strategy::taken(fused).name(), ..Report::default() });
         }
         let job = Job { z, domain, jet, fused, blocks: Blocks::new(domain, self.numbers(jet), batch) };
         match &self.backend {
@@ -221,7 +221,7 @@ impl Field {
         sink: &mut dyn FnMut(Block<'_>) -> Result<()>,
     ) -> Result<Report> {
         let Job { z, domain, jet, fused, ref blocks } = *job;
-        let mut report = Report { strategy: Strategy::name(fused), ..Report::default() };
+        let mut report = Report { strategy: Strategy::taken(fused).name(), ..Report::default() };
         report.timings.clock = Clock::Wall;
         let each = network.theta_len();
         let theta_bytes = each * size_of::<f32>();
@@ -265,7 +265,7 @@ impl Field {
     ) -> Result<Report> {
         let Job { z, domain, jet, fused, ref blocks } = *job;
         let ctx = field.context();
-        let mut report = Report { strategy: Strategy::name(fused), ..Report::default() };
+        let mut report = Report { strategy: Strategy::taken(fused).name(), ..Report::default() };
         let mut values = vec![0.0; blocks.largest()];
         let bytes = size_of_val(&values[..]) as u64;
         let output =

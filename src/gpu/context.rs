@@ -21,11 +21,24 @@ pub struct Context {
     queue: wgpu::Queue,
     ledger: Arc<Ledger>,
     failure: Arc<Mutex<Option<GpuError>>>,
-    pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
+    pipelines: Mutex<HashMap<String, (wgpu::ComputePipeline, Kernel)>>,
     /// What the kernels use.
     tier: Tier,
+    /// Those that were asked for, while somebody wants to know.
+    asked: Mutex<Option<Vec<Kernel>>>,
     /// Measured multiply-adds per second, by which work is cut into slices.
     rate: Mutex<f64>,
+}
+
+/// A kernel that was made ready to run.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Kernel {
+    /// The shader file.
+    pub file: String,
+    /// [`shader::fingerprint`] of its final text, in hexadecimal.
+    pub text: String,
+    /// Seconds that the driver took to make its pipeline.
+    pub pipeline_s: f64,
 }
 
 /// What an adapter is and can do, in words and numbers.
@@ -239,6 +252,7 @@ impl Context {
             failure,
             pipelines: Mutex::default(),
             tier,
+            asked: Mutex::default(),
             rate: Mutex::new(rate),
         }))
     }
@@ -368,7 +382,13 @@ impl Context {
     pub fn pipeline(&self, file: &str, context: &impl serde::Serialize) -> Result<wgpu::ComputePipeline> {
         let text = shader::link(file, context);
         let pipelines = || self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = pipelines().get(&text) {
+        let tell = |kernel: &Kernel| {
+            if let Some(asked) = &mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner) {
+                asked.push(kernel.clone());
+            }
+        };
+        if let Some((found, kernel)) = pipelines().get(&text) {
+            tell(kernel);
             return Ok(found.clone());
         }
         let source = wgpu::ShaderSource::Wgsl(text.as_str().into());
@@ -394,14 +414,31 @@ impl Context {
             cache: None,
         });
         self.check()?;
-        log::debug!("pipeline {file}: {:.1} ms", started.elapsed().as_secs_f64() * 1e3);
+        let pipeline_s = started.elapsed().as_secs_f64();
+        log::debug!("pipeline {file}: {:.1} ms", pipeline_s * 1e3);
+        let kernel = Kernel { file: file.to_owned(), text: format!("{:016x}", shader::fingerprint(&text)), pipeline_s };
+        tell(&kernel);
         // Another thread may have made it meanwhile; neither waits for the other.
-        pipelines().insert(text, pipeline.clone());
+        pipelines().insert(text, (pipeline.clone(), kernel));
         Ok(pipeline)
     }
 
+    /// Calls `f`, and tells which kernels were asked for meanwhile, each once.
+    pub fn kernels_of<R>(&self, f: impl FnOnce() -> R) -> (R, Vec<Kernel>) {
+        let asked = || self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        *asked() = Some(Vec::new());
+        let result = f();
+        let mut kernels: Vec<Kernel> = Vec::new();
+        for kernel in asked().take().unwrap_or_default() {
+            if kernels.iter().all(|k| k.text != kernel.text) {
+                kernels.push(kernel);
+            }
+        }
+        (result, kernels)
+    }
+
     /// A bind group of `pipeline`'s group 0.
-    pub(super) fn bind_group<'a>(
+    pub(crate) fn bind_group<'a>(
         &self,
         label: &str,
         pipeline: &wgpu::ComputePipeline,

@@ -372,6 +372,11 @@ impl Evaluation {
         self.job.end >= self.total
     }
 
+    /// Starts again from the first slice, into the same target.
+    pub fn rewind(&mut self) {
+        (self.job.first, self.job.end) = (0, 0);
+    }
+
     /// The part recorded so far, 0 to 1.
     pub fn progress(&self) -> f64 {
         f64::from(self.job.end) / f64::from(self.total.max(1))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::generate::Generation;
 use super::layout::{Layer, Layout, Placed, Plan, Tensor};
 use super::memory::{Buffer, Use};
 use super::tile::{Extent, Tile};
@@ -37,6 +38,13 @@ pub struct Codes {
     pub(super) generated: Option<Buffer>,
     /// Time spent on generating.
     pub timings: Timings,
+}
+
+impl Codes {
+    /// What the heads generated beforehand, if anything: rows of the layout's own.
+    pub(crate) fn generated(&self) -> Option<&Buffer> {
+        self.generated.as_ref()
+    }
 }
 
 impl Field {
@@ -122,6 +130,14 @@ impl Field {
         } else {
             (&self.layout.materialised, &self.materialised_layers)
         }
+    }
+
+    /// As [`Field::prepare`], without running it: to be recorded into passes of the caller's, as often as one likes.
+    ///
+    /// # Errors
+    /// As [`Field::prepare`].
+    pub fn generation(&self, z: &[f32], batch: usize, fused: bool) -> Result<Generation> {
+        generate::plan(self, z, batch, fused)
     }
 
     /// Reads back materialised parameters, per latent in the order of

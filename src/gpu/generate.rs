@@ -76,43 +76,61 @@ impl MaterialiseSpec {
 /// Generates and waits, in slices that fit the device's pace.
 pub(super) fn prepare(field: &Field, z: &[f32], batch: usize, fused: bool) -> Result<Codes> {
     let mut stopwatch = Stopwatch::new(&field.ctx)?;
-    generate(field, z, batch, fused, &mut |dispatches, timings| {
-        for dispatch in dispatches {
-            run(&field.ctx, &mut stopwatch, dispatch, count(batch), timings)?;
-        }
-        timings.clock = stopwatch.clock();
-        Ok(())
-    })
+    let mut generation = plan(field, z, batch, fused)?;
+    let timings = &mut generation.codes.timings;
+    for dispatch in &mut generation.dispatches {
+        run(&field.ctx, &mut stopwatch, dispatch, count(batch), timings)?;
+    }
+    timings.clock = stopwatch.clock();
+    Ok(generation.codes)
 }
 
 /// Submits all of it at once and does not wait; `stopwatch` will tell how long it took.
 pub(super) fn start(field: &Field, z: &[f32], batch: usize, fused: bool, stopwatch: &mut Stopwatch) -> Result<Codes> {
-    let ctx = &field.ctx;
-    generate(field, z, batch, fused, &mut |dispatches, _| {
-        let label = Some("generate");
-        let mut encoder = ctx.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
-        let timestamp_writes = stopwatch.compute();
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes });
-        for dispatch in dispatches {
-            dispatch.choose(ctx, 0..count(batch));
-            dispatch.record(&mut pass);
-        }
-        drop(pass);
-        stopwatch.submit(ctx, Vec::new(), encoder);
-        Ok(())
-    })
+    let (ctx, generation) = (&field.ctx, plan(field, z, batch, fused)?);
+    if generation.dispatches.is_empty() {
+        return Ok(generation.codes);
+    }
+    let label = Some("generate");
+    let mut encoder = ctx.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+    let timestamp_writes = stopwatch.compute();
+    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes });
+    generation.record(&mut pass);
+    drop(pass);
+    stopwatch.submit(ctx, Vec::new(), encoder);
+    Ok(generation.codes)
 }
 
-/// Runs generation's dispatches in order, and adds to its timings.
-type Runs<'a> = dyn FnMut(&mut [OverLatents], &mut Timings) -> Result<()> + 'a;
+/// A batch's kernels, and the codes that they will write.
+#[derive(Debug)]
+pub struct Generation {
+    codes: Codes,
+    dispatches: Vec<OverLatents>,
+    _latents: Option<Buffer>,
+}
 
-fn generate(field: &Field, z: &[f32], batch: usize, fused: bool, runs: &mut Runs<'_>) -> Result<Codes> {
+impl Generation {
+    /// What was generated, once that has run.
+    pub fn codes(&self) -> &Codes {
+        &self.codes
+    }
+
+    /// Records all kernels for the whole batch.
+    pub fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
+        for dispatch in &self.dispatches {
+            dispatch.record(pass);
+        }
+    }
+}
+
+/// Everything but running it: the kernels have the whole batch chosen.
+pub(super) fn plan(field: &Field, z: &[f32], batch: usize, fused: bool) -> Result<Generation> {
     let (ctx, layout) = (&field.ctx, &field.layout);
     let dim = field.model.latent_dim();
     assert_eq!(z.len(), batch * dim, "latents do not match the model");
     let mut codes = Codes { batch, fused, features: None, generated: None, timings: Timings::default() };
     if layout.materialised.maps.is_empty() || batch == 0 {
-        return Ok(codes);
+        return Ok(Generation { codes, dispatches: Vec::new(), _latents: None });
     }
     if fused && !field.fusible() {
         let message = format!(
@@ -131,17 +149,20 @@ fn generate(field: &Field, z: &[f32], batch: usize, fused: bool, runs: &mut Runs
         let initial = layout.identity_rows(z, dim);
         ctx.upload("features", &initial, Use::Features)?
     };
-    let (bytes, usage) =
-        (batch as u64 * u64::from(plan.stride) * 16, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC);
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+    let bytes = batch as u64 * u64::from(plan.stride) * 16;
     let generated = match plan.stride {
         0 => None,
         _ if fused => Some(ctx.buffer("the generated vectors and factors", bytes, usage, Use::Features)?),
         _ => Some(ctx.buffer("the generated weights", bytes, usage, Use::Theta)?),
     };
     let buffers = Buffers { latents: &latents, rows: &rows, mapped: None, generated: generated.as_ref() };
-    runs(&mut dispatches(field, plan, &buffers, batch)?, &mut codes.timings)?;
+    let mut dispatches = dispatches(field, plan, &buffers, batch)?;
+    for dispatch in &mut dispatches {
+        dispatch.choose(ctx, 0..count(batch));
+    }
     (codes.features, codes.generated) = (Some(rows), generated);
-    Ok(codes)
+    Ok(Generation { codes, dispatches, _latents: Some(latents) })
 }
 
 /// What generation reads and writes.

@@ -15,9 +15,10 @@ mod tile;
 mod timing;
 
 pub(crate) use context::presenting_adapter;
-pub use context::{AdapterSummary, Context, Reject, adapters};
+pub use context::{AdapterSummary, Context, Kernel, Reject, adapters};
 pub use evaluate::{Evaluation, Target, TextureTarget};
 pub use field::{Codes, Field};
+pub use generate::Generation;
 pub use learn::{AdamStep, Learner};
 pub use march::{End, Ends, Marcher, Rules, Track, Walk};
 pub use memory::{Buffer, Use};

@@ -61,6 +61,9 @@ pub const SOURCES: &[(&str, &str)] = sources![
     "include/activate.wgsl",
     "include/jets.wgsl",
     "include/functions.wgsl",
+    "bench/fma.wgsl",
+    "bench/sine.wgsl",
+    "bench/copy.wgsl",
     "heads/materialised.wgsl",
     "heads/shared.wgsl",
     "heads/linear.wgsl",
@@ -111,32 +114,34 @@ pub fn link(file: &str, context: &impl Serialize) -> String {
     text
 }
 
+/// A number that tells final texts apart, the same on every machine: FNV-1a.
+pub fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
 /// Writes a linked text under a name that tells variants apart.
 fn dump(folder: &Path, file: &str, text: &str) {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
     let stem = file.trim_end_matches(".wgsl").replace('/', "-");
-    let path = folder.join(format!("{stem}-{:016x}.wgsl", hasher.finish()));
+    let path = folder.join(format!("{stem}-{:016x}.wgsl", fingerprint(text)));
     if let Err(e) = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text)) {
         log::warn!("cannot write {}: {e}", path.display());
     }
 }
 
 /// The lists of kernels with the tiers that theirs are of.
-fn tiers<'a>(portable: &'a mut Vec<Kernel>, shared: &'a mut Vec<Kernel>) -> [(&'a mut Vec<Kernel>, Tier); 2] {
+fn tiers<'a>(portable: &'a mut Vec<Text>, shared: &'a mut Vec<Text>) -> [(&'a mut Vec<Text>, Tier); 2] {
     [(portable, Tier::Portable), (shared, Tier::Subgroup(8))]
 }
 
 /// A kernel's name and its text.
-pub type Kernel = (String, String);
+pub type Text = (String, String);
 
 /// Every kernel in many variants, those that every adapter runs and those that need subgroups: what a test translates to other shading languages, and what a
 /// reader may want to see. Random families cover the kinds of head, activations, encodings and sizes.
 ///
 /// # Panics
 /// Where a kernel does not link: see [`link`].
-pub fn kernels() -> (Vec<Kernel>, Vec<Kernel>) {
+pub fn kernels() -> (Vec<Text>, Vec<Text>) {
     let all = [
         Activation::Sine { omega: 30.0 },
         Activation::Relu,

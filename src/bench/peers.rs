@@ -1,0 +1,244 @@
+//! Others that do the same work: PyTorch, where a Python has it. It runs beside this program and takes turns with it; its
+//! outputs are checked as ours are.
+
+use std::cell::RefCell;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::rc::Rc;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::method::{Check, Lap, Subject};
+use super::record::{Shape, Work};
+use super::session::Entry;
+use super::twin::Expected;
+use crate::engine::Engine;
+use crate::measure::Clock;
+use crate::model::{Activation, Grid, Model, Source};
+use crate::{Error, Result};
+
+/// What the peer runs.
+const SCRIPT: &str = include_str!("../../scripts/peers/harness.py");
+/// What f16 may err by (DESIGN's numerics).
+const HALF: f64 = 5e-3;
+
+/// A Python with PyTorch that answers; shared by its subjects.
+#[derive(Clone, Debug)]
+pub(super) struct Peers(Rc<RefCell<Talk>>);
+
+#[derive(Debug)]
+struct Talk {
+    child: Child,
+    commands: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    folder: TempDir,
+    about: About,
+    subjects: u32,
+}
+
+/// What the peer is.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct About {
+    torch: String,
+    devices: Vec<String>,
+    cuda: Option<String>,
+    threads: usize,
+}
+
+/// A picture that a peer evaluates, too.
+pub(super) struct Picture<'a> {
+    pub model: &'a Model,
+    pub grid: &'a Grid,
+    pub expected: &'a Rc<Expected>,
+    pub shape: Shape,
+    pub work: Work,
+}
+
+impl Peers {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// Where that Python is not there, or has no PyTorch: in one line.
+    pub(super) fn start(python: &str) -> Result<Self> {
+        let found = Command::new(python).args(["-c", "import torch"]).stdin(Stdio::null()).output();
+        match found {
+            Ok(out) if out.status.success() => {}
+            Ok(_) => return Err(Error::invalid(format!("'{python}' cannot import torch"))),
+            Err(e) => return Err(Error::invalid(format!("'{python}' cannot be started ({e})"))),
+        }
+        let folder = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;
+        let script = folder.path().join("peer.py");
+        std::fs::write(&script, SCRIPT).map_err(Error::io("write", &script))?;
+        let mut command = Command::new(python);
+        command.arg(&script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().map_err(|e| Error::invalid(format!("'{python}' cannot be started ({e})")))?;
+        let (Some(commands), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(Error::invalid(format!("'{python}' cannot be spoken to")));
+        };
+        let answers = BufReader::new(answers);
+        let mut talk = Talk { child, commands, answers, folder, about: About::default(), subjects: 0 };
+        let about = talk.ask(&["about"])?;
+        talk.about =
+            serde_json::from_value(about).map_err(|e| Error::invalid(format!("the peer said nonsense ({e})")))?;
+        Ok(Self(Rc::new(RefCell::new(talk))))
+    }
+
+    /// Its name and version.
+    pub(super) fn describe(&self) -> String {
+        let about = &self.0.borrow().about;
+        let cuda = about.cuda.as_ref().map_or(String::new(), |name| format!(", {name}"));
+        format!("PyTorch {} on {} threads{cuda}", about.torch, about.threads)
+    }
+
+    /// What it calls a device, and its ways there; none where it cannot run there.
+    fn modes(&self, engine: &Engine) -> (&'static str, &'static [(&'static str, &'static str)]) {
+        let cuda = self.0.borrow().about.devices.iter().any(|d| d == "cuda");
+        match engine.gpu() {
+            None => ("cpu", &[("eager", "eager"), ("compile", "compile")]),
+            Some(ctx) if cuda && !ctx.is_software() => (
+                "cuda",
+                &[
+                    ("eager", "eager"),
+                    ("compile", "compile"),
+                    ("graph", "CUDA graphs"),
+                    ("half", "eager f16"),
+                    ("half-compile", "compile f16"),
+                ],
+            ),
+            Some(_) => ("", &[]),
+        }
+    }
+}
+
+/// The same picture by the peer in all its ways; they take turns with the entry of that name.
+pub(super) fn evaluations<'a>(
+    peers: &Peers,
+    engine: &Engine,
+    picture: &Picture<'a>,
+    name: &str,
+) -> Result<Vec<Entry<'a>>> {
+    let (device, modes) = peers.modes(engine);
+    let mut entries = Vec::new();
+    for &(mode, called) in modes {
+        let file = peers.0.borrow_mut().describe(picture)?;
+        let (peers, expected) = (peers.clone(), Rc::clone(picture.expected));
+        let mut entry = Entry::new(name, picture.shape.clone(), picture.work.clone(), move || {
+            Remote::load(peers, mode, device, &file, expected)
+        });
+        entry.peer = Some(format!("PyTorch {called}"));
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+impl Talk {
+    /// Says a line, and waits for the answer.
+    fn ask(&mut self, words: &[&str]) -> Result<Value> {
+        let gone = |e: std::io::Error| Error::invalid(format!("the peer does not answer ({e})"));
+        writeln!(self.commands, "{}", words.join("\t")).map_err(gone)?;
+        self.commands.flush().map_err(gone)?;
+        let mut line = String::new();
+        self.answers.read_line(&mut line).map_err(gone)?;
+        let answer: Value = serde_json::from_str(&line)
+            .map_err(|_| Error::invalid(format!("the peer ended in the middle of '{}'", words.join(" "))))?;
+        match answer.get("error").and_then(Value::as_str) {
+            Some(error) => Err(Error::invalid(format!("the peer failed in '{}': {error}", words.join(" ")))),
+            None => Ok(answer),
+        }
+    }
+
+    /// Writes a picture's weights and points to files, and what they are to another: its path.
+    fn describe(&mut self, picture: &Picture<'_>) -> Result<PathBuf> {
+        self.subjects += 1;
+        let place = |what: &str| self.folder.path().join(format!("{}.{what}", self.subjects));
+        let Picture { model, grid, .. } = picture;
+        let (mut weights, layers) = (Vec::new(), model.inr.layers());
+        for head in &model.hypernetwork.heads {
+            let (Source::Shared(weight), Source::Shared(bias)) = (&head.weight, &head.bias) else {
+                return Err(Error::invalid("peers evaluate single INRs only"));
+            };
+            weights.extend(weight.iter().chain(bias));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "coordinates are f32 in every program")]
+        let coordinates: Vec<f32> = (0..grid.height)
+            .flat_map(|j| (0..grid.width).map(move |i| (i, j)))
+            .flat_map(|(i, j)| grid.point(i, j).map(|v| v as f32))
+            .collect();
+        let omega = match model.inr.hidden.first().map(|l| l.activation) {
+            Some(Activation::Sine { omega }) => omega,
+            _ => return Err(Error::invalid("peers evaluate SIRENs only")),
+        };
+        let about = json!({
+            "layers": layers.iter().map(|l| [l.outputs, l.inputs]).collect::<Vec<_>>(),
+            "omega": omega,
+            "weights": store(&place("weights"), &weights)?,
+            "coordinates": store(&place("points"), &coordinates)?,
+        });
+        let path = place("json");
+        std::fs::write(&path, about.to_string()).map_err(Error::io("write", &path))?;
+        Ok(path)
+    }
+}
+
+impl Drop for Talk {
+    /// Without commands it ends by itself; it may still be compiling.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Writes little-endian numbers.
+fn store(path: &Path, numbers: &[f32]) -> Result<PathBuf> {
+    let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
+    std::fs::write(path, bytes).map_err(Error::io("write", path))?;
+    Ok(path.to_owned())
+}
+
+/// A subject in the other program.
+struct Remote {
+    peers: Peers,
+    name: String,
+    output: PathBuf,
+    expected: Rc<Expected>,
+    half: bool,
+}
+
+impl Remote {
+    fn load(peers: Peers, mode: &str, device: &str, file: &Path, expected: Rc<Expected>) -> Result<Self> {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        peers.0.borrow_mut().ask(&["load", &name, mode, device, &file.to_string_lossy()])?;
+        let output = file.with_extension("outputs");
+        Ok(Self { peers, name, output, expected, half: mode.starts_with("half") })
+    }
+}
+
+impl Subject for Remote {
+    fn poison(&mut self) -> Result<()> {
+        self.peers.0.borrow_mut().ask(&["poison", &self.name]).map(|_| ())
+    }
+
+    fn run(&mut self, repeats: u32) -> Result<Lap> {
+        let answer = self.peers.0.borrow_mut().ask(&["run", &self.name, &repeats.to_string()])?;
+        let seconds = answer.get("seconds").and_then(Value::as_f64);
+        let seconds = seconds.ok_or_else(|| Error::invalid("the peer did not say how long it took"))?;
+        Ok(Lap { seconds, clock: Clock::Wall })
+    }
+
+    fn check(&mut self) -> Result<Check> {
+        self.peers.0.borrow_mut().ask(&["store", &self.name, &self.output.to_string_lossy()])?;
+        let bytes = std::fs::read(&self.output).map_err(Error::io("read", &self.output))?;
+        let values: Vec<f32> = bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        let check = self.expected.check(&values);
+        Ok(if self.half { Check { bound: HALF, ..check } } else { check })
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        let _ = self.peers.0.borrow_mut().ask(&["drop", &self.name]);
+    }
+}

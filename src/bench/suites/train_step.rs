@@ -1,0 +1,151 @@
+//! `train-step`: forward, backward and Adam of a family of linear heads, a trunk for each tensor.
+
+use std::sync::Arc;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::field::shape_of;
+use crate::Result;
+use crate::bench::Suite;
+use crate::bench::method::{Check, Lap, Subject};
+use crate::bench::record::{Shape, Work};
+use crate::bench::session::{Entry, Session};
+use crate::cpu::{Gradients, Network};
+use crate::engine::Engine;
+use crate::model::{Batch, Goal, Hypernetwork, Inr, Model, Supervised};
+use crate::train::{Adam, AdamConfig, Learner, Moments, Wanted, parameters};
+
+const RATE: f64 = 5e-4;
+/// How far a step may be from the f64 twin's, as a share of its length: Adam divides gradients by their size, which makes
+/// of a small one's rounding a large one's.
+const BOUND: f64 = 1e-2;
+
+/// What is learned from: random points and values in [-1, 1].
+struct Lesson {
+    model: Arc<Model>,
+    latents: usize,
+    points: usize,
+    coordinates: Vec<f32>,
+    targets: Vec<f32>,
+}
+
+impl Lesson {
+    fn new(width: usize, latents: usize, points: usize, seed: u64) -> Self {
+        let inr = Inr::siren(2, width, 4, 3, 30.0);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut numbers = |n: usize| (0..n).map(|_| rng.random_range(-1.0..=1.0)).collect();
+        let (coordinates, targets) = (numbers(latents * points * 2), numbers(latents * points * 3));
+        let model = Arc::new(Model::random_hyper_siren(inr, 64, 64, false, latents, seed));
+        Self { model, latents, points, coordinates, targets }
+    }
+
+    fn goal(&self) -> Goal<'_> {
+        Goal::Supervised(Supervised::new(&self.targets, self.latents, 3))
+    }
+
+    /// Products of the forward pass, and twice as many of the backward pass; parameters, gradients and two moments read
+    /// and written by Adam.
+    fn work(&self) -> Work {
+        let macs =
+            self.latents * (self.points * self.model.inr.macs_per_point() + self.model.hypernetwork.macs_per_latent());
+        let (points, parameters) =
+            ((self.latents * self.points) as f64, self.model.hypernetwork.parameter_count() as f64);
+        Work { flop: 6.0 * macs as f64, bytes: 4.0 * 7.0 * parameters, items: points, unit: "points".to_owned() }
+    }
+}
+
+pub(super) fn run(session: &mut Session<'_>) -> Result<()> {
+    // A step is some three evaluations, at each of whose points tensors of 32-bit floats are kept.
+    let (latents, points) = if session.scale.usual >= 1 << 16 { (32, 1024) } else { (8, 128) };
+    let widths: &[usize] = if session.scale.full { &[64, 256] } else { &[64] };
+    for &width in widths {
+        let lesson = Lesson::new(width, latents, points, session.options.seed);
+        let shape = Shape {
+            heads: Some("linear".to_owned()),
+            latents: Some(latents),
+            points: Some(points),
+            ..shape_of(&lesson.model.inr)
+        };
+        for engine in session.engines {
+            let case = format!("{} linear, {points} x {latents}", lesson.model.inr);
+            let entry = Entry::new(case, shape.clone(), lesson.work(), || Steps::new(engine, &lesson));
+            session.race(Suite::TrainStep, engine, vec![entry])?;
+        }
+    }
+    Ok(())
+}
+
+/// A run of steps, and how many there were.
+struct Steps<'a> {
+    engine: &'a Engine,
+    lesson: &'a Lesson,
+    learner: Learner,
+    taken: u64,
+}
+
+impl<'a> Steps<'a> {
+    fn new(engine: &'a Engine, lesson: &'a Lesson) -> Result<Self> {
+        let learner = Learner::new(engine, &lesson.model, AdamConfig::default(), None)?;
+        Ok(Self { engine, lesson, learner, taken: 0 })
+    }
+
+    fn step(&mut self) -> Result<()> {
+        let Lesson { model, latents, coordinates, .. } = self.lesson;
+        let batch = Batch { count: *latents, latents: model.latents.values(), coordinates };
+        self.learner.backward(batch, &self.lesson.goal(), Wanted::All)?;
+        self.learner.step(RATE, 1.0)?;
+        self.taken += 1;
+        if let Some(ctx) = self.engine.gpu() {
+            ctx.wait()?;
+        }
+        Ok(())
+    }
+
+    /// The parameters after a step from those before, in f64.
+    fn exact(&self, before: &Hypernetwork<f32>, moments: &[Moments<f32>]) -> Hypernetwork<f64> {
+        let Lesson { model, latents, coordinates, .. } = self.lesson;
+        let wide = |v: &[f32]| v.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
+        let mut oracle = Network::oracle(&Model { hypernetwork: Arc::new(before.clone()), ..(**model).clone() });
+        let mut gradients = Gradients::new(&oracle);
+        let z = wide(model.latents.values());
+        oracle.backward(Batch { count: *latents, latents: &z, coordinates }, &self.lesson.goal(), &mut gradients);
+        let mut adam = Adam::new(AdamConfig::default());
+        adam.steps = self.taken;
+        let wider = |m: &Moments<f32>| Moments { name: m.name.clone(), first: wide(&m.first), second: wide(&m.second) };
+        adam.moments = moments.iter().map(wider).collect();
+        adam.step(parameters(oracle.hypernetwork_mut(), &mut gradients.hypernetwork, RATE));
+        (**oracle.hypernetwork()).clone()
+    }
+}
+
+impl Subject for Steps<'_> {
+    /// Every step moves every parameter away from where the last one left it: one that does nothing is seen.
+    fn poison(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn run(&mut self, repeats: u32) -> Result<Lap> {
+        Lap::wall(|| (0..repeats).try_for_each(|_| self.step()))
+    }
+
+    /// Takes one more step, and the f64 twin takes the same from the same state.
+    fn check(&mut self) -> Result<Check> {
+        let mut before = (*self.learner.hypernetwork()?).clone();
+        let state = self.learner.state()?;
+        let mut exact = self.exact(&before, &state.moments);
+        self.step()?;
+        let mut after = (*self.learner.hypernetwork()?).clone();
+        let (mut wrong, mut length, mut numbers) = (0.0, 0.0, 0);
+        let tensors = before.tensors_mut().into_iter().zip(after.tensors_mut()).zip(exact.tensors_mut());
+        for (((_, before), (_, after)), (_, exact)) in tensors {
+            for ((&b, &a), &e) in before.iter().zip(&*after).zip(&*exact) {
+                wrong += (f64::from(a) - e).powi(2);
+                length += (e - f64::from(b)).powi(2);
+            }
+            numbers += after.len();
+        }
+        let error = (wrong / length).sqrt();
+        Ok(Check { error: if error.is_nan() { f64::INFINITY } else { error }, bound: BOUND, numbers })
+    }
+}
