@@ -53,4 +53,8 @@ fi
 cargo test --release --no-run
 # Gradients first, as a step of their own: without them nothing that learns means anything. (`cargo test` leaves them out.)
 cargo test --release --test gradients -- --nocapture
+if [ ! -e "$swiftshader" ]; then
+    # Mesa's driver alone would test the tier of its own only.
+    HYPERSINE_TIER=portable cargo test --release --test kernels -- --nocapture random_models
+fi
 cargo test --release --no-fail-fast -- --nocapture "${ignored[@]}"

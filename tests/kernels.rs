@@ -61,7 +61,7 @@ fn random_models_equal_the_f64_twin_everywhere() {
     let gpus = gpu_engines();
     let mut rng = ChaCha8Rng::seed_from_u64(20);
     let mut worst = vec![0.0_f64; gpus.len()];
-    for case in 0..54 {
+    for case in 0..27 {
         let (model, batch) = random_model(&mut rng, ACTIVATIONS[case % ACTIVATIONS.len()]);
         let z = if model.latent_dim() == 0 { Vec::new() } else { model.latents.values().to_vec() };
         let count = [1, 2, 63, 64, 65, 130, 257][rng.random_range(0..7)];
