@@ -371,7 +371,7 @@ fn devices_and_bench_speak_json() {
     let dir = tempfile::tempdir().unwrap();
     let devices = json(dir.path(), &["devices"]);
     assert!(!devices["adapters"].as_array().unwrap().is_empty());
-    let bench = json(dir.path(), &["bench", "evaluate", "--quick", "--points", "300", "--samples", "1"]);
+    let bench = json(dir.path(), &["bench", "jets", "generate", "--quick", "--points", "300", "--samples", "1"]);
     let rows = bench["rows"].as_array().unwrap();
     assert!(rows.len() >= 10);
     assert!(rows.iter().all(|r| r["verified"] == true), "{bench}");
@@ -381,31 +381,32 @@ fn devices_and_bench_speak_json() {
 fn a_record_fits_its_schema_and_becomes_a_page() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path();
-    let words = ["bench", "--quick", "--points", "256", "--samples", "3", "-o", "now.json", "--csv", "now.csv", "-q"];
-    ok(folder, &words);
+    let look = ["bench", "--quick", "--points", "256", "--samples", "3", "-q", "-o"];
+    ok(folder, &[&look[..], &["now.json", "--csv", "now.csv", "--device", "cpu"]].concat());
+    // A software driver takes seconds to compile a kernel: some are enough.
+    ok(folder, &[&look[..], &["gpu.json", "--device", "gpu", "peak", "frame"]].concat());
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
-    let record: serde_json::Value = serde_json::from_str(&read("now.json")).unwrap();
+    let records = ["now.json", "gpu.json"].map(|name| serde_json::from_str::<serde_json::Value>(&read(name)).unwrap());
     let schema = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bench.schema.json");
     let schema = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
-    let complaints: Vec<String> =
-        validator.iter_errors(&record).map(|e| format!("{}: {e}", e.instance_path())).collect();
-    assert!(complaints.is_empty(), "{complaints:?}");
+    for record in &records {
+        let complaints: Vec<String> =
+            validator.iter_errors(record).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert!(complaints.is_empty(), "{complaints:?}");
+        assert!(record["rows"].as_array().unwrap().iter().all(|r| r["verified"] == true), "{record}");
+    }
+    let [record, on_gpu] = records;
     let mut damaged = record.clone();
     damaged["rows"][0]["time"]["clock"] = "sundial".into();
     assert!(!validator.is_valid(&damaged));
 
     let rows = record["rows"].as_array().unwrap();
-    assert!(rows.iter().all(|r| r["verified"] == true), "{record}");
-    let suites = ["peak", "evaluate", "generate", "crossover", "jets", "train-step", "trace", "frame"];
-    let devices = record["devices"].as_array().unwrap();
-    assert_eq!(devices.len(), 2);
-    for (suite, device) in suites.iter().flat_map(|s| devices.iter().map(move |d| (s, d))) {
-        assert!(rows.iter().any(|r| r["suite"] == *suite && r["device"] == device["name"]), "{suite} on {device}");
+    for suite in ["peak", "evaluate", "generate", "crossover", "jets", "train-step", "trace", "frame"] {
+        assert!(rows.iter().any(|r| r["suite"] == suite), "{suite}");
     }
-    // On the GPU kernels are named, and every row has one.
-    let on_gpu = |r: &&serde_json::Value| r["device"] == devices[0]["name"];
-    assert!(rows.iter().filter(on_gpu).all(|r| !r["kernels"].as_array().unwrap().is_empty()));
+    // On a GPU every row names its kernels.
+    assert!(on_gpu["rows"].as_array().unwrap().iter().all(|r| !r["kernels"].as_array().unwrap().is_empty()));
     assert_eq!(read("now.csv").lines().count(), rows.len() + 1);
     println!("{} rows", rows.len());
 
