@@ -121,7 +121,8 @@ impl Codes {
             code.z.len() == model.latent_dim()
                 && code.z.iter().all(|v| v.is_finite())
                 && match code.origin {
-                    Origin::Row(row) => row < table.len() && table.get(row) == code.z,
+                    // A single INR has no table.
+                    Origin::Row(row) => code.z.is_empty() || row < table.len() && table.get(row) == code.z,
                     _ => true,
                 }
         };
@@ -319,6 +320,15 @@ mod tests {
         now = codes(1.0);
         history.undo(&mut now);
         assert_eq!(now, codes(0.25));
+    }
+
+    #[test]
+    fn what_a_model_begins_with_is_remembered() {
+        let inr = crate::train::Config::fit().network.inr(2, 3, |_| Vec::new()).unwrap();
+        let single = Model::random_siren(inr, 1);
+        assert!(Codes::of(&single, 0).fit(&single));
+        let emoji = crate::model::builtin("emoji").unwrap();
+        assert!(Codes::of(&emoji, 3).fit(&emoji) && !Codes::of(&emoji, 3).fit(&single));
     }
 
     #[test]

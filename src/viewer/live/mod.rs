@@ -275,6 +275,10 @@ impl Live {
         self.truths.clear();
         self.truth_asked = None;
         self.panel.history = super::latent::History::default();
+        self.thumbnails_at = None;
+        if let (Some((old, _)), Some(graphics)) = (self.facts.atlas.take(), &mut self.graphics) {
+            graphics.presenter.forget(old);
+        }
         self.reload()
     }
 

@@ -199,7 +199,7 @@ impl Painter {
     pub(super) fn wants_polling(&self) -> bool {
         match &self.backend {
             Backend::Direct(direct) => direct.is_busy(),
-            Backend::Worker(_) => false,
+            Backend::Worker(worker) => worker.has_more(),
         }
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Workshop {
     jobs: Sender<Job>,
     done: Receiver<Result<Made>>,
     version: Arc<AtomicU64>,
+    /// Thumbnails that came together with a picture, and are to be fetched next.
+    sheet: Option<Sheet>,
 }
 
 struct Worker {
@@ -69,7 +71,7 @@ impl Workshop {
         };
         // The thread ends when the painter, and with it `jobs`, is dropped.
         std::thread::spawn(move || worker.run());
-        let workshop = Self { jobs, done, version };
+        let workshop = Self { jobs, done, version, sheet: None };
         workshop.load(model);
         workshop
     }
@@ -88,23 +90,30 @@ impl Workshop {
         }
     }
 
+    /// Whether there is something that was fetched and not given out.
+    pub(super) fn has_more(&self) -> bool {
+        self.sheet.is_some()
+    }
+
     pub(super) fn ask_thumbnails(&self) {
         let _ = self.jobs.send(Job::Thumbnails);
     }
 
-    pub(super) fn advance(&self, ctx: &Context) -> Result<Option<Painted>> {
+    pub(super) fn advance(&mut self, ctx: &Context) -> Result<Option<Painted>> {
         // Several may have become finished: the last picture is the best.
         let mut painted = None;
         for made in self.done.try_iter() {
             match made? {
                 Made::Picture { pixels, last, version } => painted = Some((pixels, last, version)),
-                Made::Thumbnails(Sheet { bytes, count, .. }) => {
-                    let view = upload(ctx, Atlas::size(count), BYTES, &bytes);
-                    return Ok(Some(Painted::Thumbnails(Atlas { view, count })));
-                }
+                Made::Thumbnails(sheet) => self.sheet = Some(sheet),
             }
         }
-        let Some((pixels, last, version)) = painted else { return Ok(None) };
+        let Some((pixels, last, version)) = painted else {
+            return Ok(self.sheet.take().map(|Sheet { bytes, count, .. }| {
+                let view = upload(ctx, Atlas::size(count), BYTES, &bytes);
+                Painted::Thumbnails(Atlas { view, count })
+            }));
+        };
         let Pixels { texels, floats, size, region, detail, points, evaluations, generate, took, fused } = *pixels;
         let view = upload(ctx, size, if floats { FLOATS } else { BYTES }, &texels);
         let last = last && version == self.version.load(Ordering::Relaxed);
