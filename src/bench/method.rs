@@ -133,7 +133,7 @@ impl Method {
         }
         let mut repeats = Vec::new();
         let mut longest = 0.0_f64;
-        for subject in subjects.iter_mut() {
+        for subject in &mut *subjects {
             subject.poison()?;
             let (enough, each) = self.warm_up(*subject)?;
             repeats.push(enough);

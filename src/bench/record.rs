@@ -268,10 +268,10 @@ impl Record {
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
         let record: Self = serde_json::from_str(&text).map_err(|e| {
-            Error::file(path, format!("is no record of `hypersine bench` ({e}); make one with --output"))
+            Error::file(path, format!("this is no record of `hypersine bench` ({e}); make one with --output"))
         })?;
         if record.format != FORMAT {
-            let what = format!("has the format '{}'; this version reads {FORMAT}", record.format);
+            let what = format!("this has the format '{}'; this version reads {FORMAT}", record.format);
             return Err(Error::file(path, what));
         }
         Ok(record)

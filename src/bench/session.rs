@@ -148,7 +148,8 @@ fn references(engines: &[Engine]) -> Result<Vec<f64>> {
 impl Session<'_> {
     /// Measures subjects on a device in turns, and keeps a row for each; returns the first one's index.
     pub(super) fn race(&mut self, suite: Suite, engine: &Engine, entries: Vec<Entry<'_>>) -> Result<usize> {
-        self.race_by(&self.options.method.clone(), suite, engine, entries)
+        let method = self.options.method;
+        self.race_by(&method, suite, engine, entries)
     }
 
     /// As [`Session::race`], by another method.

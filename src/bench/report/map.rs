@@ -53,9 +53,9 @@ pub(super) fn section(record: &Record) -> String {
         let group = name(pair.fused);
         if !done.contains(&group) {
             let cells: Vec<&Pair<'_>> = pairs.iter().filter(|p| name(p.fused) == group).collect();
-            let _ = write!(
+            let _ = writeln!(
                 html,
-                "<figure class=\"map\"><figcaption>{}<br><small>{}, {} heads</small></figcaption>{}</figure>\n",
+                "<figure class=\"map\"><figcaption>{}<br><small>{}, {} heads</small></figcaption>{}</figure>",
                 escape(&group[0]),
                 escape(&group[1]),
                 escape(&group[2]),

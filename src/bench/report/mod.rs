@@ -23,7 +23,7 @@ pub fn page(record: &Record, base: Option<&Record>, earlier: &[Record]) -> Strin
     let mut section = |title: &str, says: &str, body: String| {
         if !body.is_empty() {
             let _ =
-                write!(html, "<h2>{title}</h2>\n<p class=\"soft\">{says}</p>\n<div class=\"figures\">{body}</div>\n");
+                writeln!(html, "<h2>{title}</h2>\n<p class=\"soft\">{says}</p>\n<div class=\"figures\">{body}</div>");
         }
     };
     section(
@@ -145,9 +145,9 @@ fn tables(record: &Record) -> String {
         if rows.is_empty() {
             continue;
         }
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<details><summary>{} <small>({} rows)</small></summary><div class=\"scroll\"><table>\n<tr><th>case</th><th>on</th><th class=\"n\">median</th><th class=\"n\">95 % interval</th><th class=\"n\">per second</th><th class=\"n\">GFLOP/s</th><th class=\"n\">GB/s</th><th class=\"n\">first run</th><th>clock</th><th class=\"n\">error</th></tr>\n",
+            "<details><summary>{} <small>({} rows)</small></summary><div class=\"scroll\"><table>\n<tr><th>case</th><th>on</th><th class=\"n\">median</th><th class=\"n\">95 % interval</th><th class=\"n\">per second</th><th class=\"n\">GFLOP/s</th><th class=\"n\">GB/s</th><th class=\"n\">first run</th><th>clock</th><th class=\"n\">error</th></tr>",
             suite.name(),
             rows.len()
         );
@@ -207,7 +207,7 @@ fn devices(record: &Record) -> String {
         }
         let limits: Vec<String> =
             device.limits.iter().map(|(name, v)| format!("{} {v}", name.replace('_', " "))).collect();
-        let _ = write!(html, "<p class=\"soft\">{}</p></details>\n", escape(&limits.join(", ")));
+        let _ = writeln!(html, "<p class=\"soft\">{}</p></details>", escape(&limits.join(", ")));
     }
     if let Some(peers) = &record.peers {
         let _ = writeln!(html, "<p class=\"soft\">Peers: {}.</p>", escape(peers));

@@ -62,9 +62,9 @@ pub(super) fn section(record: &Record) -> String {
             plot.dot(intensity(row), row.gflops(), &format!("c{colour}"), &tip);
         }
         let names: Vec<String> = present.iter().map(|s| s.name().to_owned()).collect();
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<figure><figcaption>{}</figcaption>{}{}</figure>\n",
+            "<figure><figcaption>{}</figcaption>{}{}</figure>",
             super::svg::escape(&device.name),
             plot.finish(),
             legend(&names)
