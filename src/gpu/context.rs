@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wgpu::util::DeviceExt;
 
+use super::march::AMPLE_BYTES;
 use super::memory::{Buffer, Ledger, Use};
 use super::tile::Tier;
 use super::{GpuError, shader};
@@ -209,11 +210,13 @@ impl Context {
     pub fn open(instance: wgpu::Instance, adapter: wgpu::Adapter) -> Result<Arc<Self>> {
         let have = adapter.limits();
         let tier = tier(&adapter)?;
-        // The portable limits, but for the sizes of buffers and textures, where more simply holds more.
+        // The portable limits, but for the sizes of buffers and textures, where more simply holds more, and for the
+        // workgroup memory by which a tiny INR is followed in one kernel.
         let required_limits = wgpu::Limits {
             max_storage_buffer_binding_size: have.max_storage_buffer_binding_size,
             max_buffer_size: have.max_buffer_size,
             max_texture_dimension_2d: have.max_texture_dimension_2d,
+            max_compute_workgroup_storage_size: have.max_compute_workgroup_storage_size.min(AMPLE_BYTES),
             ..wgpu::Limits::default()
         };
         let descriptor = wgpu::DeviceDescriptor {

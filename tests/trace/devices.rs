@@ -32,6 +32,20 @@ fn bumpy(activation: Activation, steep: f32, side: Side) -> Arc<Model> {
     Arc::new(model)
 }
 
+/// The same without bumps, so small that a GPU follows rays through it in one kernel.
+fn tiny() -> Arc<Model> {
+    let folds = HiddenLayer::new(6, Activation::Relu);
+    let inr = Inr { hidden: vec![folds, folds], ..Inr::siren(3, 1, 1, 1, 1.0) };
+    let mut model = Model::random_siren(inr, 5);
+    let heads = &mut Arc::make_mut(&mut model.hypernetwork).heads;
+    let entry = |r: usize, axis: usize| if axis == r / 2 { 1.0 - 2.0 * (r % 2) as f32 } else { 0.0 };
+    heads[0] = Head::shared((0..18).map(|i| entry(i / 3, i % 3)).collect(), vec![0.0; 6]);
+    heads[1] = Head::shared((0..36).map(|i| if i / 6 == i % 6 { 1.0 } else { 0.0 }).collect(), vec![0.0; 6]);
+    heads[2] = Head::shared(vec![1.0 / 3.0_f32.sqrt(); 6], vec![-0.4]);
+    model.solid = Some(Solid::default());
+    Arc::new(model)
+}
+
 /// The f64 twin's values.
 struct Oracle {
     network: Network<f64>,
@@ -60,7 +74,7 @@ impl Implicit for Oracle {
     }
 }
 
-fn solids() -> [(&'static str, Arc<Model>, Scene); 4] {
+fn solids() -> [(&'static str, Arc<Model>, Scene); 5] {
     let spheres = |relaxation| March::Spheres { bound: Some(1.4), relaxation };
     let scene = |march, inside| Scene { march, inside, ..seen_from("30,20") };
     let relu = Activation::Relu;
@@ -72,6 +86,7 @@ fn solids() -> [(&'static str, Arc<Model>, Scene); 4] {
             scene(spheres(0.9), Inside::Below),
         ),
         ("edges, not relaxed", bumpy(relu, 1.0, Side::Distance), scene(spheres(0.0), Inside::Below)),
+        ("tiny", tiny(), scene(spheres(0.9), Inside::Below)),
         ("occupancy", bumpy(relu, -9.0, Side::Occupancy), scene(March::Steps(40), Inside::Above)),
     ]
 }
@@ -122,7 +137,7 @@ fn a_gpu_finds_what_the_host_finds() {
             let (found, statistics) = scene.trace(&mut body, &rays).unwrap();
             let (farthest, only_one) = apart(&rays, &mut truth, &scene, [&expected, &found]);
             println!(
-                "{name}, {}: {:.2} steps a ray for {:.2}, {} hits for {}, {only_one} of one only; {farthest:.4} pixels \
+                "{name}, {}: {:.2} steps a ray for {:.2}, {} hits for {}, {only_one} of one only; {farthest:.1e} pixels \
                  apart at most; asked {} times for {}",
                 engine.describe(),
                 steps(&statistics),
@@ -170,7 +185,7 @@ fn a_gpu_paints_what_the_host_paints() {
             let mean = off.iter().sum::<f32>() / off.len() as f32;
             let seen = off.iter().filter(|&&off| off > 2.0).count() as f64 / off.len() as f64;
             println!(
-                "{name}, {}: off by {mean:.4} of 255 in the mean, {:.3} % by more than 2; asked {} times for {} values",
+                "{name}, {}: off by {mean:.1e} of 255 in the mean, {:.3} % by more than 2; asked {} times for {} values",
                 engine.describe(),
                 100.0 * seen,
                 statistics.batches,
@@ -183,12 +198,15 @@ fn a_gpu_paints_what_the_host_paints() {
 
 #[test]
 fn a_gpu_tells_where_there_is_no_value() {
-    let mut model = Arc::unwrap_or_clone(bumpy(Activation::Relu, 1.0, Side::Distance));
-    // Not beyond what a file may hold, but beyond what f32 does where |x| > 0.5.
-    Arc::make_mut(&mut model.hypernetwork).heads[2] = Head::shared(vec![f32::MAX; 6], vec![-f32::MAX / 2.0]);
-    let model = Arc::new(model);
-    for engine in common::engines() {
-        let mut body = Body::new(&engine, &model, &[]).unwrap();
+    let broken = |model: Arc<Model>| {
+        let mut model = Arc::unwrap_or_clone(model);
+        // Not beyond what a file may hold, but beyond what f32 does.
+        Arc::make_mut(&mut model.hypernetwork).heads[2] = Head::shared(vec![f32::MAX; 6], vec![-f32::MAX / 2.0]);
+        Arc::new(model)
+    };
+    let (model, small) = (broken(bumpy(Activation::Relu, 1.0, Side::Distance)), broken(tiny()));
+    for (engine, model) in common::engines().iter().flat_map(|engine| [(engine, &model), (engine, &small)]) {
+        let mut body = Body::new(engine, model, &[]).unwrap();
         let scene = Scene { march: March::Spheres { bound: Some(1.0), relaxation: 0.9 }, ..seen_from("30,20") };
         let error = scene.trace(&mut body, &rays(&scene, [9, 9])).unwrap_err().to_string();
         println!("{}: {error}", engine.describe());

@@ -1,22 +1,35 @@
 //! Rays followed on the device: from value to value, until all have ended.
 //!
-//! A round evaluates the INR where the rays that are left ask about it (`evaluate.wgsl`), takes each ray on (`march.wgsl`),
+//! Where all weights of the INR fit into workgroup memory, one kernel does so (`march-whole.wgsl`). Else a round evaluates the INR where the rays that are left ask about it (`evaluate.wgsl`), takes each ray on (`march.wgsl`),
 //! and makes the next round as large as there are rays left (`tally.wgsl`). The host submits several rounds at a time and
 //! learns then how many rays are left; nothing else comes back before all have ended.
 
-mod marcher;
+mod rounds;
+mod whole;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytemuck::{Pod, Zeroable};
 use serde::Serialize;
 
-use super::shader;
+use super::evaluate::SLICE;
+use super::{Context, Field, shader};
+use crate::Result;
 
-pub use marcher::{Ends, Marcher};
+use rounds::Rounds;
+use whole::Whole;
 
 /// Rays that are followed together, at most.
 const MOST_RAYS: usize = 1 << 18;
+/// Rays that are followed together at least, however slow the device is.
+const LEAST_RAYS: f64 = 256.0;
+/// Invocations of a workgroup.
+const GROUP: u32 = 64;
+/// Workgroup memory with which halves of numbers are not needed; what every adapter has is half of it.
+pub(super) const AMPLE_BYTES: u32 = 32 << 10;
 
-/// The rules by which rays go on; mirrors `Rules` in `march.wgsl`.
+/// The rules by which rays go on; mirrors `Rules` in `include/rays.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 pub struct Rules {
@@ -50,7 +63,7 @@ pub struct Rules {
     pub pad: [u32; 3],
 }
 
-/// A ray; mirrors `Track` in `march.wgsl`.
+/// A ray; mirrors `Track` in `include/rays.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 pub struct Track {
@@ -70,7 +83,7 @@ pub struct Track {
     pub pad: u32,
 }
 
-/// What became of a ray; mirrors the outcomes of `march.wgsl`.
+/// What became of a ray; mirrors the outcomes of the kernels.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub struct End {
@@ -147,5 +160,72 @@ pub(super) fn kernels() -> Vec<(String, String)> {
         }
     }
     kernels.push(("tally".to_owned(), shader::link("tally.wgsl", &MarchSpec::new(Walk::Equal, false, 64))));
+    kernels.extend(whole::kernels());
     kernels
+}
+
+/// What became of rays.
+#[derive(Clone, Debug, Default)]
+pub struct Ends {
+    /// For each ray, in their order.
+    pub ends: Vec<End>,
+    /// Values that were evaluated.
+    pub values: u64,
+    /// How often the host waited for the device.
+    pub waits: u64,
+}
+
+/// Follows rays through one INR.
+#[derive(Debug)]
+pub struct Marcher(Way);
+
+#[derive(Debug)]
+enum Way {
+    Whole(Box<Whole>),
+    Rounds(Box<Rounds>),
+}
+
+impl Marcher {
+    /// One for so many rays through a single INR: `kept`, if that is large enough.
+    ///
+    /// # Errors
+    /// Where the device fails or has no memory left.
+    pub fn fitting(field: &Field, kept: Option<Self>, rays: usize) -> Result<Self> {
+        let capacity = rays.clamp(GROUP as usize, MOST_RAYS).next_power_of_two();
+        if let Some(kept) = kept.filter(|kept| kept.capacity() >= capacity) {
+            return Ok(kept);
+        }
+        let memory = field.context().device().limits().max_compute_workgroup_storage_size;
+        let whole = Whole::fitting(field.context(), &field.model, capacity, memory)?;
+        Ok(Self(match whole {
+            Some(whole) => Way::Whole(Box::new(whole)),
+            None => Way::Rounds(Box::new(Rounds::new(field, capacity)?)),
+        }))
+    }
+
+    fn capacity(&self) -> usize {
+        match &self.0 {
+            Way::Whole(whole) => whole.capacity,
+            Way::Rounds(rounds) => rounds.capacity,
+        }
+    }
+
+    /// Follows rays until each has ended. What one finds does not depend on the others.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub fn follow(&mut self, walk: Walk, rules: &Rules, tracks: &[Track]) -> Result<Ends> {
+        match &mut self.0 {
+            Way::Whole(whole) => whole.follow(walk, rules, tracks),
+            Way::Rounds(rounds) => rounds.follow(walk, rules, tracks),
+        }
+    }
+}
+
+/// Tells the device's speed, but not by the last few rays of many: these keep it waiting, not busy.
+fn learn(ctx: &Arc<Context>, macs: f64, time: Duration) {
+    let busy = macs >= 0.5 * ctx.affordable_macs(SLICE);
+    if busy || macs / time.as_secs_f64() * SLICE.as_secs_f64() > ctx.affordable_macs(SLICE) {
+        ctx.learn(macs, time);
+    }
 }
