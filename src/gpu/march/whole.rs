@@ -251,8 +251,8 @@ mod tests {
         let cases = [
             (&show_piece, AMPLE_BYTES, &[Walk::Spheres][..]),
             (&show_piece, AMPLE_BYTES / 2, &[Walk::Spheres]),
-            (&odd, AMPLE_BYTES / 2, &Walk::ALL),
-            (&single, AMPLE_BYTES / 2, &Walk::ALL[1..]),
+            (&odd, AMPLE_BYTES / 2, &[Walk::Spheres, Walk::Light]),
+            (&single, AMPLE_BYTES / 2, &[Walk::Equal]),
         ];
         let tracks = tracks(201);
         for adapter in 0..adapters().len() {
