@@ -167,9 +167,8 @@ impl Talk {
             .flat_map(|j| (0..grid.width).map(move |i| (i, j)))
             .flat_map(|(i, j)| grid.point(i, j).map(|v| v as f32))
             .collect();
-        let omega = match model.inr.hidden.first().map(|l| l.activation) {
-            Some(Activation::Sine { omega }) => omega,
-            _ => return Err(Error::invalid("peers evaluate SIRENs only")),
+        let Some(Activation::Sine { omega }) = model.inr.hidden.first().map(|l| l.activation) else {
+            return Err(Error::invalid("peers evaluate SIRENs only"));
         };
         let about = json!({
             "layers": layers.iter().map(|l| [l.outputs, l.inputs]).collect::<Vec<_>>(),

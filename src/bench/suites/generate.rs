@@ -146,8 +146,8 @@ impl OnGpu {
 impl Subject for OnGpu {
     fn poison(&mut self) -> Result<()> {
         let Some(buffer) = self.generation.codes().generated() else { return Ok(()) };
-        #[expect(clippy::cast_possible_truncation, reason = "what fits memory fits usize")]
-        poison(&self.ctx, buffer, (buffer.raw().size() / 4) as usize)
+        let numbers = usize::try_from(buffer.raw().size() / 4).expect("what fits memory fits usize");
+        poison(&self.ctx, buffer, numbers)
     }
 
     fn run(&mut self, repeats: u32) -> Result<Lap> {
