@@ -6,7 +6,7 @@ use crate::measure::Clock;
 /// A drift of the clock that is worth a mark.
 const DRIFT: f64 = 1.1;
 
-/// What the columns of [`line`] are.
+/// What the columns of [`line()`] are.
 pub fn header() -> String {
     format!(
         "{:<11} {:<52} {:<26} {:>10} {:>8} {:>11} {:>9} {:>8} {:>9}",

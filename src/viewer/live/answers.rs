@@ -148,8 +148,8 @@ impl Live {
                     self.facts.psnr = (current && weights == self.scene.weights()).then_some(psnr);
                 }
                 Found::Weights(weights, layers) if weights == self.scene.weights() => {
-                    let Some(graphics) = &self.graphics else { continue };
-                    let context = graphics.egui.egui_ctx();
+                    let Some(egui) = &self.egui else { continue };
+                    let context = egui.egui_ctx();
                     let options = egui::TextureOptions::NEAREST;
                     let texture = |l: usize, image: &egui::ColorImage| {
                         context.load_texture(format!("weights {l}"), image.clone(), options)
@@ -194,8 +194,8 @@ impl Live {
             match outcome {
                 Ok(()) => {
                     let text = format!("{} is written.", export.path.display());
-                    if let Some(graphics) = &self.graphics {
-                        let context = graphics.egui.egui_ctx().clone();
+                    if let Some(egui) = &self.egui {
+                        let context = egui.egui_ctx().clone();
                         self.notice(&context, &text);
                     }
                     let model = export.path.extension().is_some_and(|e| e == "safetensors");

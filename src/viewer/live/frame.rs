@@ -36,14 +36,14 @@ impl Live {
             self.scene.player.advance(&self.scene.codes, elapsed.min(0.25));
         }
         self.follow_truth()?;
-        let Some(graphics) = &mut self.graphics else { return Ok(()) };
-        let input = graphics.egui.take_egui_input(&self.window);
-        let context = graphics.egui.egui_ctx().clone();
+        let (Some(egui), Some(_)) = (&mut self.egui, &self.graphics) else { return Ok(()) };
+        let input = egui.take_egui_input(&self.window);
+        let context = egui.egui_ctx().clone();
         let (panel, scene, facts) = (&mut self.panel, &mut self.scene, &self.facts);
         let mut frame = None;
         let output = context.run_ui(input, |ui| frame = Some(panel.show(ui, scene, facts)));
         let Some(frame) = frame else { return Ok(()) };
-        graphics.egui.handle_platform_output(&self.window, output.platform_output);
+        egui.handle_platform_output(&self.window, output.platform_output);
         let scale = output.pixels_per_point;
         let size = self.lay_out(frame.canvas, scale);
         self.obey(frame.asked, size, &context)?;

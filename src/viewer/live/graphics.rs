@@ -19,7 +19,6 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Graphics {
     pub ctx: Arc<Context>,
     pub presenter: Presenter,
-    pub egui: egui_winit::State,
     pub painter: Painter,
     pub shown: Option<Shown>,
     pub truth: Option<(Arc<Picture>, wgpu::TextureView)>,
@@ -104,19 +103,35 @@ impl Live {
             _ => None,
         };
         let painter = Painter::new(&engine, &ctx, &self.scene.model, waker(&self.proxy))?;
+        self.controls(ctx.device().limits().max_texture_dimension_2d as usize);
+        (self.facts.atlas, self.facts.weights) = (None, Vec::new());
+        (self.weights_asked, self.thumbnails_at) = (None, None);
+        let opened = Instant::now();
+        self.graphics = Some(Graphics { ctx, presenter, painter, shown: None, truth: None, opened });
+        self.window.request_redraw();
+        Ok(())
+    }
+
+    /// What takes events and draws the controls, for textures of at most that many pixels a side. It outlives a device: what was
+    /// typed meanwhile counts, and the clipboard stays; but the letters must go to the new device.
+    fn controls(&mut self, largest: usize) {
+        if let Some(egui) = &mut self.egui {
+            egui.set_max_texture_side(largest);
+            let context = egui.egui_ctx();
+            // Before the first frame there are no letters.
+            if context.cumulative_frame_nr() > 0 {
+                let letters = context.fonts(|fonts| fonts.image());
+                let letters = egui::epaint::ImageDelta::full(letters, egui::TextureOptions::LINEAR);
+                context.tex_manager().write().set(egui::TextureId::default(), letters);
+            }
+            return;
+        }
         let context = egui::Context::default();
         if let Some(dark) = self.memory.dark {
             context.set_theme(if dark { egui::Theme::Dark } else { egui::Theme::Light });
         }
-        let largest = ctx.device().limits().max_texture_dimension_2d as usize;
-        let theme = self.window.theme();
-        let egui = egui_winit::State::new(context, egui::ViewportId::ROOT, &*self.window, None, theme, Some(largest));
-        (self.facts.atlas, self.facts.weights) = (None, Vec::new());
-        (self.weights_asked, self.thumbnails_at) = (None, None);
-        let opened = Instant::now();
-        self.graphics = Some(Graphics { ctx, presenter, egui, painter, shown: None, truth: None, opened });
-        self.window.request_redraw();
-        Ok(())
+        let (window, theme) = (&*self.window, self.window.theme());
+        self.egui = Some(egui_winit::State::new(context, egui::ViewportId::ROOT, window, None, theme, Some(largest)));
     }
 
     /// After the device was lost: everything on it anew.

@@ -89,6 +89,7 @@ pub(super) struct Live {
     window: Arc<Window>,
     display: OwnedDisplayHandle,
     proxy: Proxy,
+    egui: Option<egui_winit::State>,
     graphics: Option<Graphics>,
     /// What will be, after a device was lost.
     opening: Option<Opening>,
@@ -151,6 +152,7 @@ impl Live {
             window: Arc::new(window),
             display: event_loop.owned_display_handle(),
             proxy,
+            egui: None,
             graphics: None,
             opening: None,
             device: options.device,
@@ -297,14 +299,16 @@ impl Live {
     }
 
     pub(super) fn on_event(&mut self, event: &WindowEvent) {
-        let Some(graphics) = &mut self.graphics else { return };
-        let response = graphics.egui.on_window_event(&self.window, event);
+        let Some(egui) = &mut self.egui else { return };
+        let response = egui.on_window_event(&self.window, event);
         if response.repaint {
             self.window.request_redraw();
         }
         match event {
             WindowEvent::Resized(size) => {
-                graphics.presenter.resize((*size).into());
+                if let Some(graphics) = &mut self.graphics {
+                    graphics.presenter.resize((*size).into());
+                }
                 self.window.request_redraw();
             }
             WindowEvent::DroppedFile(path) => {
