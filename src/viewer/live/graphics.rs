@@ -120,7 +120,7 @@ impl Live {
             let context = egui.egui_ctx();
             // Before the first frame there are no letters.
             if context.cumulative_frame_nr() > 0 {
-                let letters = context.fonts(|fonts| fonts.image());
+                let letters = context.fonts(egui::epaint::FontsView::image);
                 let letters = egui::epaint::ImageDelta::full(letters, egui::TextureOptions::LINEAR);
                 context.tex_manager().write().set(egui::TextureId::default(), letters);
             }
