@@ -120,7 +120,11 @@ impl Live {
             let context = egui.egui_ctx();
             // Before the first frame there are no letters.
             if context.cumulative_frame_nr() > 0 {
-                let letters = context.fonts(egui::epaint::FontsView::image);
+                let letters = context.fonts(|fonts: &egui::epaint::FontsView<'_>| {
+                    let letters = fonts.image();
+                    log::debug!("{} x {} texels of letters go to the new device", letters.size[0], letters.size[1]);
+                    letters
+                });
                 let letters = egui::epaint::ImageDelta::full(letters, egui::TextureOptions::LINEAR);
                 context.tex_manager().write().set(egui::TextureId::default(), letters);
             }
