@@ -138,8 +138,8 @@ fn tiers<'a>(portable: &'a mut Vec<Text>, shared: &'a mut Vec<Text>) -> [(&'a mu
 /// A kernel's name and its text.
 pub type Text = (String, String);
 
-/// Every kernel in many variants, those that every adapter runs and those that need subgroups: what a test translates to other shading languages, and what a
-/// reader may want to see. Random families cover the kinds of head, activations, encodings and sizes.
+/// Every kernel in many variants, those that every adapter runs and those that need subgroups: what a test translates to
+/// other shading languages, and what a reader may want to see. Random families cover the kinds of head, activations, encodings and sizes.
 ///
 /// # Panics
 /// Where a kernel does not link: see [`link`].

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use super::field::Case;
 use crate::Result;
 use crate::bench::Suite;
-use crate::bench::device::OnHost;
 use crate::bench::method::Method;
 use crate::bench::record::Costs;
 use crate::bench::session::{Entry, Session};
 use crate::engine::{CostModel, Engine, Field, Strategy};
 use crate::measure::Work;
 use crate::model::heads::Multiplier;
-use crate::model::{Domain, Family, HeadChoice, Inr, Jet, Model, WeightChoice};
+use crate::model::{Family, HeadChoice, Inr, Jet, Model, WeightChoice};
 
 /// Heads by name.
 const HEADS: [(&str, WeightChoice); 3] = [
@@ -91,17 +90,7 @@ fn family(
 fn whole<'a>(field: &'a Field, case: &'a Case<'_>, strategy: Strategy, model: &Model) -> Entry<'a> {
     let (heads, points) = (case.heads.unwrap_or_default(), case.grid.points());
     let name = format!("{} {heads}, {points} x {}, {}", model.inr, case.latents, strategy.name());
-    Entry::new(name, case.shape(Some(strategy)), case.work(), move || {
-        Ok(OnHost::new(case.numbers(), &case.expected, move |out: &mut [f32]| {
-            let mut at = 0;
-            field.evaluate_blocks(case.z(), &Domain::Grid(case.grid), strategy, &mut |block| {
-                out[at..at + block.values.len()].copy_from_slice(block.values);
-                at += block.values.len();
-                Ok(())
-            })?;
-            Ok(())
-        }))
-    })
+    Entry::new(name, case.shape(Some(strategy)), case.work(), move || Ok(case.whole(field, strategy)))
 }
 
 /// Fits the cost model to one half of the cells and judges it by the other.

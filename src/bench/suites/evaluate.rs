@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::field::{Case, name};
+use super::field::Case;
 use crate::Result;
 use crate::bench::session::Session;
 use crate::bench::{Suite, peers};
@@ -70,7 +70,7 @@ fn families(inr: Inr, seed: u64) -> Result<[(&'static str, Arc<Model>); 2]> {
 /// A single INR on every device, beside a peer where there is one.
 fn alone(session: &mut Session<'_>, model: &Arc<Model>, points: usize) -> Result<()> {
     let case = Case::new(model, None, 1, points, Jet::Value)?;
-    let activation = model.inr.hidden.first().map_or("linear", |l| name(&l.activation));
+    let activation = model.inr.hidden.first().map_or("linear", |l| l.activation.kind());
     let what = format!("{} {activation}", model.inr);
     let (width, depth) = (model.inr.max_width(), model.inr.hidden.len());
     let peers = session.peers.clone().filter(|_| activation == "sine" && depth == 4 && PEERS.contains(&width));

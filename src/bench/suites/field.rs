@@ -10,9 +10,9 @@ use crate::bench::record::{Shape, Work};
 use crate::bench::session::Entry;
 use crate::bench::twin::Expected;
 use crate::cpu::Network;
-use crate::engine::{Engine, Strategy};
+use crate::engine::{Engine, Field, Strategy};
 use crate::gpu::{Codes, Context, Evaluation, Target};
-use crate::model::{Activation, Domain, Grid, Inr, Jet, Model};
+use crate::model::{Domain, Grid, Inr, Jet, Model};
 use crate::{Error, Result};
 
 /// How long a slice may take: longer work is timed slice by slice.
@@ -98,6 +98,19 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// From latents to values on the host, generation and all.
+    pub(super) fn whole<'e>(&'e self, field: &'e Field, strategy: Strategy) -> impl Subject + 'e {
+        OnHost::new(self.numbers(), &self.expected, move |out: &mut [f32]| {
+            let mut at = 0;
+            field.evaluate_blocks(self.z(), &Domain::Grid(self.grid), strategy, &mut |block| {
+                out[at..at + block.values.len()].copy_from_slice(block.values);
+                at += block.values.len();
+                Ok(())
+            })?;
+            Ok(())
+        })
+    }
+
     fn on_cpu(&self, fused: bool) -> OnHost<impl FnMut(&mut [f32]) -> Result<()> + 'a> {
         let network = Network::new(self.model);
         let features = network.features(self.latents, self.z());
@@ -120,23 +133,8 @@ pub(super) fn shape_of(inr: &Inr) -> Shape {
         inr: Some(inr.to_string()),
         width: Some(inr.max_width()),
         depth: Some(inr.hidden.len()),
-        activation: inr.hidden.first().map(|l| name(&l.activation).to_owned()),
+        activation: inr.hidden.first().map(|l| l.activation.kind().to_owned()),
         ..Shape::default()
-    }
-}
-
-/// The activation's kind.
-pub(super) fn name(activation: &Activation) -> &'static str {
-    match activation {
-        Activation::Sine { .. } => "sine",
-        Activation::Relu => "relu",
-        Activation::LeakyRelu { .. } => "leaky-relu",
-        Activation::Tanh => "tanh",
-        Activation::Sigmoid => "sigmoid",
-        Activation::Softplus { .. } => "softplus",
-        Activation::Gaussian { .. } => "gaussian",
-        Activation::Finer { .. } => "finer",
-        Activation::Gabor { .. } => "gabor",
     }
 }
 

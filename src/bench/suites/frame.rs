@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::field::Case;
 use crate::bench::Suite;
-use crate::bench::device::OnHost;
 use crate::bench::method::{Check, Lap, Subject};
 use crate::bench::record::Work;
 use crate::bench::session::{Entry, Session};
@@ -47,15 +46,7 @@ fn work(case: &Case<'_>) -> Work {
 fn to_memory<'a>(field: &'a Field, case: &'a Case<'_>, side: usize) -> Entry<'a> {
     let strategy = Strategy::Materialised;
     Entry::new(format!("@emoji to memory, {side} x {side}"), case.shape(Some(strategy)), work(case), move || {
-        Ok(OnHost::new(case.numbers(), &case.expected, move |out: &mut [f32]| {
-            let mut at = 0;
-            field.evaluate_blocks(case.z(), &Domain::Grid(case.grid), strategy, &mut |block| {
-                out[at..at + block.values.len()].copy_from_slice(block.values);
-                at += block.values.len();
-                Ok(())
-            })?;
-            Ok(())
-        }))
+        Ok(case.whole(field, strategy))
     })
 }
 

@@ -1,8 +1,9 @@
 //! Rays followed on the device: from value to value, until all have ended.
 //!
-//! Where all weights of the INR fit into workgroup memory, one kernel does so (`march-whole.wgsl`). Else a round evaluates the INR where the rays that are left ask about it (`evaluate.wgsl`), takes each ray on (`march.wgsl`),
-//! and makes the next round as large as there are rays left (`tally.wgsl`). The host submits several rounds at a time and
-//! learns then how many rays are left; nothing else comes back before all have ended.
+//! Where all weights of the INR fit into workgroup memory, one kernel does so (`march-whole.wgsl`). Else a round evaluates
+//! the INR where the rays that are left ask about it (`evaluate.wgsl`), takes each ray on (`march.wgsl`), and makes the next
+//! round as large as there are rays left (`tally.wgsl`). The host submits several rounds at a time and learns then how many
+//! rays are left.
 
 mod rounds;
 mod whole;
@@ -150,7 +151,7 @@ impl MarchSpec {
     }
 }
 
-/// For [`shader::portable_kernels`].
+/// For [`shader::kernels`].
 pub(super) fn kernels() -> Vec<(String, String)> {
     let mut kernels = Vec::new();
     for walk in Walk::ALL {
@@ -219,6 +220,14 @@ impl Marcher {
             Way::Whole(whole) => whole.follow(walk, rules, tracks),
             Way::Rounds(rounds) => rounds.follow(walk, rules, tracks),
         }
+    }
+}
+
+/// How many rays to follow together, of so many multiply-adds each, so that a submission is not too long for a watchdog.
+fn affordable_rays(ctx: &Context, macs: f64) -> usize {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturating; bounded by the caller")]
+    {
+        (ctx.affordable_macs(SLICE) / macs).max(LEAST_RAYS) as usize
     }
 }
 

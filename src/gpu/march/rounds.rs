@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{End, Ends, GROUP, LEAST_RAYS, MOST_RAYS, MarchSpec, Rules, Track, Walk, learn};
+use super::{End, Ends, GROUP, MOST_RAYS, MarchSpec, Rules, Track, Walk, affordable_rays, learn};
 use crate::Result;
 use crate::gpu::evaluate::SLICE;
 use crate::gpu::resident::Resident;
@@ -125,14 +125,8 @@ impl Rounds {
         let mut all = Ends::default();
         let mut rest = tracks;
         while !rest.is_empty() {
-            // So many that a round is not too long for a watchdog.
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "saturating; bounded right away"
-            )]
-            let affordable = self.affordable_values().max(LEAST_RAYS) as usize;
-            let (now, later) = rest.split_at(affordable.min(self.capacity).min(rest.len()));
+            let (now, later) =
+                rest.split_at(affordable_rays(&self.ctx, self.evaluate.macs).min(self.capacity).min(rest.len()));
             self.batch(&kernels, rules, now, &mut all)?;
             rest = later;
         }

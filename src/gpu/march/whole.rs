@@ -6,9 +6,8 @@ use std::time::Instant;
 use half::f16;
 use serde::Serialize;
 
-use super::{AMPLE_BYTES, End, Ends, LEAST_RAYS, MarchSpec, Rules, Track, Walk, learn};
+use super::{AMPLE_BYTES, End, Ends, MarchSpec, Rules, Track, Walk, affordable_rays, learn};
 use crate::Result;
-use crate::gpu::evaluate::SLICE;
 use crate::gpu::layout::ActivationCode;
 use crate::gpu::{Buffer, Context, Use};
 use crate::model::{Encoding, Model, Source};
@@ -172,13 +171,8 @@ impl Whole {
         let mut all = Ends::default();
         let mut rest = tracks;
         while !rest.is_empty() {
-            let affordable = self.ctx.affordable_macs(SLICE) / (self.macs * EXPECTED);
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "saturating; bounded right away"
-            )]
-            let count = (affordable.max(LEAST_RAYS) as usize).min(self.capacity).min(rest.len());
+            let affordable = affordable_rays(&self.ctx, self.macs * EXPECTED);
+            let count = affordable.min(self.capacity).min(rest.len());
             let (now, later) = rest.split_at(count);
             rest = later;
             let started = Instant::now();
@@ -208,7 +202,7 @@ impl Whole {
     }
 }
 
-/// For [`crate::gpu::shader::portable_kernels`]: what fits WebGPU's default limits.
+/// For [`crate::gpu::shader::kernels`]: what fits WebGPU's default limits.
 pub(super) fn kernels() -> Vec<(String, String)> {
     use crate::gpu::shader::link;
     use crate::model::Inr;

@@ -82,15 +82,20 @@ impl Live {
     /// What evaluates the scene's model, where the device that presents stays.
     pub(super) fn evaluator(&mut self, ctx: &Arc<Context>) -> Result<Engine> {
         let engine = evaluator(ctx, &self.device, self.evaluates_directly(), self.engine.clone())?;
-        self.engine = engine.gpu().is_some_and(|own| !Arc::ptr_eq(own, ctx)).then(|| engine.clone());
+        self.keep(&engine, ctx);
         Ok(engine)
+    }
+
+    /// Keeps what evaluates, if it is not what presents.
+    fn keep(&mut self, engine: &Engine, presenting: &Arc<Context>) {
+        self.engine = engine.gpu().is_some_and(|own| !Arc::ptr_eq(own, presenting)).then(|| engine.clone());
     }
 
     /// Goes on with a device that has been opened.
     pub(super) fn adopt(&mut self, Opened { mut presenter, engine }: Opened) -> Result<()> {
         let ctx = Arc::clone(presenter.ctx());
         presenter.resize(self.window.inner_size().into());
-        self.engine = engine.gpu().is_some_and(|own| !Arc::ptr_eq(own, &ctx)).then(|| engine.clone());
+        self.keep(&engine, &ctx);
         let presents = ctx.summary().describe();
         let evaluates = engine.describe();
         self.facts.device = if evaluates == presents { presents } else { format!("{evaluates}; shown by {presents}") };
@@ -120,11 +125,8 @@ impl Live {
             let context = egui.egui_ctx();
             // Before the first frame there are no letters.
             if context.cumulative_frame_nr() > 0 {
-                let letters = context.fonts(|fonts: &egui::epaint::FontsView<'_>| {
-                    let letters = fonts.image();
-                    log::debug!("{} x {} texels of letters go to the new device", letters.size[0], letters.size[1]);
-                    letters
-                });
+                #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime only")]
+                let letters = context.fonts(|fonts| fonts.image());
                 let letters = egui::epaint::ImageDelta::full(letters, egui::TextureOptions::LINEAR);
                 context.tex_manager().write().set(egui::TextureId::default(), letters);
             }
