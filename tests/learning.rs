@@ -90,6 +90,23 @@ fn a_picture_is_fitted_and_rendered() {
     assert_eq!(model.training.unwrap()["network"]["width"], 32);
 }
 
+/// With a time alone no number of steps ends a run, and its learning rate reaches the schedule's end with the time.
+#[test]
+fn time_alone_ends_a_run_and_its_schedule() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = fixture("clean.png");
+    let tiny = "--width 4 --layers 1 --points 1 --time 2 --schedule cosine --lr 1e-3 --log log.jsonl --device cpu";
+    let fit = ["fit", picture.to_str().unwrap(), "-o", "m.safetensors"];
+    let report = json(folder.path(), &[&fit[..], &tiny.split(' ').collect::<Vec<_>>()].concat());
+    let log = std::fs::read_to_string(folder.path().join("log.jsonl")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    println!("{} steps; the last learning rate was {}", report["steps"], last["lr"]);
+    assert_eq!(report["end"], "the time is up");
+    assert!(report["steps"].as_u64().unwrap() > 500, "fit's own number of steps");
+    // In the last hundredth of the time: the cosine falls to 0.02.
+    assert!(last["lr"].as_f64().unwrap() < 2.1e-5, "{last}");
+}
+
 #[test]
 fn error_weighted_batches_fit_a_picture() {
     let folder = tempfile::tempdir().unwrap();

@@ -46,7 +46,7 @@ fn trained(inner_steps: u64, signals: &Signals) -> Model {
         }),
         batch: BatchConfig { latents: 16, points: 64, ..BatchConfig::default() },
         optimiser: OptimiserConfig { lr: 2e-3, ..Config::train().optimiser },
-        stop: StopConfig { steps: 600, ..StopConfig::default() },
+        stop: StopConfig { steps: Some(600), ..StopConfig::default() },
         ..Config::train()
     };
     let mut trainer = Trainer::new(config, signals.clone(), 0, &Engine::cpu()).unwrap();

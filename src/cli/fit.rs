@@ -12,7 +12,7 @@ use super::training::{Records, Settings, defaults};
 
 /// Fit one INR to one picture or shape
 ///
-/// Ends after --steps, or at --psnr or --time if they come first. The INR has as many outputs as the picture has
+/// Ends after --steps, or at --psnr or --time if they come first (with --time alone, after that time). The INR has as many outputs as the picture has
 /// channels; transparency is a channel of its own where it is used. Files of floats (EXR, HDR) get the sRGB curve.
 ///
 /// A mesh becomes a signed distance (or, with --loss occupancy, logits of being inside), an oriented point cloud one with
@@ -40,7 +40,7 @@ impl Fit {
 
     pub(super) fn run(&self, global: &Global, matches: &ArgMatches) -> Result<()> {
         let solid = Signals::are_solids(&self.signal);
-        let base = self.records.settings(if solid { Config::fit_solid() } else { Config::fit() })?;
+        let base = self.records.settings(if solid { Config::fit_solid() } else { Config::fit() }, matches)?;
         let config = self.settings.overlay(&base, None, matches)?;
         let signals = if solid {
             Signals::load_solids(&self.signal)?

@@ -38,7 +38,8 @@ impl Train {
 
     pub(super) fn run(&self, global: &Global, matches: &ArgMatches) -> Result<()> {
         let solids = Signals::are_solids(&self.folder);
-        let base = self.records.settings(if solids { Config::train_solids() } else { Config::train() })?;
+        let base = if solids { Config::train_solids() } else { Config::train() };
+        let base = self.records.settings(base, matches)?;
         let family = overlaid(&base.family.clone().unwrap_or_default(), &self.family, matches)?;
         let config = self.settings.overlay(&base, Some(family), matches)?;
         let signals = if solids {

@@ -120,19 +120,27 @@ pub(super) fn overlaid<T: Serialize + DeserializeOwned>(base: &T, parsed: &T, ma
 }
 
 impl Records {
-    /// The settings of the run to be continued, or of the TOML file, or `base`: only what the file names differs from it.
-    pub(super) fn settings(&self, base: Config) -> Result<Config> {
+    /// The settings of the run to be continued, or of the TOML file, or `base`: only what the file names differs from it. Where
+    /// a time is named and no number of steps, there is none.
+    pub(super) fn settings(&self, mut base: Config, matches: &ArgMatches) -> Result<Config> {
         if self.resume {
             let path = self.checkpoint();
             let training = file::load(&path)?.training.unwrap_or_default();
             return serde_json::from_value(training)
                 .with_context(|| format!("{}: no settings of a run", path.display()));
         }
-        let Some(path) = &self.config else { return Ok(base) };
+        let Some(path) = &self.config else {
+            if matches.value_source("time") == Some(ValueSource::CommandLine) {
+                base.stop.steps = None;
+            }
+            return Ok(base);
+        };
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         // toml's own messages draw the line they are about; here one sentence is wanted.
         let refused = |what: &str, e: &toml::de::Error| anyhow!("{}: {what}: {}", path.display(), e.message());
         let file: toml::Table = toml::from_str(&text).map_err(|e| refused("not TOML", &e))?;
+        let names = |key: &str| file.get("stop").and_then(|stop| stop.get(key)).is_some();
+        let by_time = names("time") && !names("steps");
         let mut values = toml::Table::try_from(&base)?;
         for (section, settings) in file {
             match (values.get_mut(&section).and_then(toml::Value::as_table_mut), settings) {
@@ -142,7 +150,11 @@ impl Records {
                 }
             }
         }
-        values.try_into().map_err(|e| refused("not the settings of a run", &e))
+        let mut config: Config = values.try_into().map_err(|e| refused("not the settings of a run", &e))?;
+        if by_time {
+            config.stop.steps = None;
+        }
+        Ok(config)
     }
 
     /// Where the run's checkpoint lies: beside the model.
@@ -274,7 +286,7 @@ impl<'a> Run<'a> {
                 Some(BufWriter::new(file.with_context(|| format!("cannot write {}", path.display()))?))
             }
         };
-        let bar = global.progress(trainer.config().stop.steps, "{bar:30} {pos}/{len} {msg} {eta}");
+        let bar = global.progress(trainer.expected_steps(), "{bar:30} {pos}/{len} {msg} {eta}");
         let now = Instant::now();
         Ok(Self {
             records,
@@ -343,10 +355,11 @@ impl<'a> Run<'a> {
             )
         };
         if std::io::stderr().is_terminal() {
+            self.bar.set_length(self.trainer.expected_steps());
             self.bar.set_position(step.step);
             self.bar.set_message(text());
         } else if !self.global.quiet && self.last_line.elapsed().as_secs_f64() >= LINE_EVERY {
-            let left = (self.trainer.config().stop.steps - step.step) as f64 / pace;
+            let left = self.trainer.expected_steps().saturating_sub(step.step) as f64 / pace;
             eprintln!("step {}: {}, {left:.0} s left", step.step, text());
             self.last_line = Instant::now();
         }

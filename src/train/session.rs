@@ -380,7 +380,7 @@ impl Trainer {
             chosen.iter().zip(z.chunks_exact(dim)).for_each(|(&i, z)| self.latents[row(i)].copy_from_slice(z));
         }
 
-        let factor = self.config.optimiser.course().factor(self.step, self.config.stop.steps);
+        let factor = self.config.optimiser.course().factor(self.step, self.expected_steps());
         self.update(&chosen, factor)?;
         self.step += 1;
         let psnr = |mse: f64| self.psnr(mse);
@@ -521,11 +521,20 @@ impl Trainer {
         Ok(model)
     }
 
+    /// How many steps the run will have taken at its end: those that are asked for, or else, at the pace so far, those that
+    /// there is time for. (So a run that ends after a number of steps is the same however long they take.)
+    pub fn expected_steps(&self) -> u64 {
+        let StopConfig { steps, time, .. } = self.config.stop;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of steps")]
+        let by_time = |time: f64| (self.step as f64 * time / self.seconds().max(1e-9)) as u64;
+        steps.or(time.map(by_time)).unwrap_or(u64::MAX)
+    }
+
     /// Why the run is over; None while it is not.
     pub fn end(&self) -> Option<&'static str> {
         let StopConfig { steps, psnr, time } = self.config.stop;
         let reached = |want: f64| self.last.and_then(|s| s.psnr).is_some_and(|p| p >= want);
-        if self.step >= steps {
+        if steps.is_some_and(|steps| self.step >= steps) {
             Some("all steps are done")
         } else if psnr.is_some_and(reached) {
             Some("the PSNR is reached")

@@ -97,8 +97,8 @@ pub(super) struct Codes {
     pub t: f32,
     /// Of [`Mixing::Layers`]: the first layer of `b`.
     pub first_of_b: usize,
-    /// What a morph goes through.
-    pub keys: Vec<Code>,
+    /// What a morph goes through; shared by the states that undo goes back over.
+    pub keys: Vec<Arc<Code>>,
 }
 
 impl Codes {
@@ -126,12 +126,15 @@ impl Codes {
                     _ => true,
                 }
         };
-        fits(&self.a) && fits(&self.b) && self.keys.iter().all(fits) && self.first_of_b <= model.inr.layers().len()
+        fits(&self.a)
+            && fits(&self.b)
+            && self.keys.iter().all(|key| fits(key))
+            && self.first_of_b <= model.inr.layers().len()
     }
 
     /// Rows of the table as they are now, after the model has learned more.
     pub(super) fn refresh(&mut self, table: &LatentTable) {
-        for code in [&mut self.a, &mut self.b].into_iter().chain(&mut self.keys) {
+        for code in [&mut self.a, &mut self.b].into_iter().chain(self.keys.iter_mut().map(Arc::make_mut)) {
             if let Origin::Row(row) = code.origin {
                 *code = Code::row(table, row);
             }
@@ -352,7 +355,7 @@ mod tests {
     #[test]
     fn a_morph_loops_or_stops() {
         let mut codes = codes(0.0);
-        codes.keys = vec![codes.a.clone(), codes.b.clone()];
+        codes.keys = [&codes.a, &codes.b].map(|code| Arc::new(code.clone())).to_vec();
         let mut player = Player { playing: true, easing: Easing::Linear, closed: false, ..Player::default() };
         player.advance(&codes, 0.25);
         assert_eq!(player.z(&codes), [0.5, 1.0]);

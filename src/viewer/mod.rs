@@ -122,7 +122,7 @@ fn live_settings(family: bool, solids: bool) -> Config {
         (false, true) => Config::fit_solid(),
         (true, true) => Config::train_solids(),
     };
-    let stop = StopConfig { steps: 1_000_000, ..base.stop };
+    let stop = StopConfig { steps: None, ..base.stop };
     let optimiser = OptimiserConfig { schedule: crate::train::CurveKind::Constant, ..base.optimiser };
     if family {
         return Config { optimiser, stop, ..base };

@@ -73,9 +73,9 @@ impl Default for BatchConfig {
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "End")]
 pub struct StopConfig {
-    /// After so many steps
-    #[arg(long, default_value_t = Self::default().steps)]
-    pub steps: u64,
+    /// After so many steps; with --time alone, as many as there is time for, and the learning rate's schedule follows the time
+    #[arg(long)]
+    pub steps: Option<u64>,
     /// When the PSNR of the raw loss has reached so many dB
     #[arg(long, value_name = "DB")]
     pub psnr: Option<f64>,
@@ -86,7 +86,7 @@ pub struct StopConfig {
 
 impl Default for StopConfig {
     fn default() -> Self {
-        Self { steps: 2000, psnr: None, time: None }
+        Self { steps: Some(2000), psnr: None, time: None }
     }
 }
 
@@ -97,7 +97,7 @@ impl Config {
             network: NetworkConfig { width: 256, ..NetworkConfig::default() },
             batch: BatchConfig { latents: 1, points: 0, ..BatchConfig::default() },
             optimiser: OptimiserConfig { lr: 1e-4, ..OptimiserConfig::default() },
-            stop: StopConfig { steps: 500, ..StopConfig::default() },
+            stop: StopConfig { steps: Some(500), ..StopConfig::default() },
             ..Self::default()
         }
     }
@@ -108,7 +108,7 @@ impl Config {
             family: Some(FamilyConfig::default()),
             loss: LossConfig { latent_penalty: 1e-4, ..LossConfig::default() },
             optimiser: OptimiserConfig { schedule: CurveKind::Cosine, ..OptimiserConfig::default() },
-            stop: StopConfig { steps: 20_000, ..StopConfig::default() },
+            stop: StopConfig { steps: Some(20_000), ..StopConfig::default() },
             ..Self::default()
         }
     }
@@ -120,7 +120,7 @@ impl Config {
             batch: BatchConfig { latents: 1, points: 4096, ..BatchConfig::default() },
             loss: LossConfig { kind: LossKind::L1, ..LossConfig::default() },
             optimiser: OptimiserConfig { lr: 5e-4, schedule: CurveKind::Cosine, ..OptimiserConfig::default() },
-            stop: StopConfig { steps: 3000, ..StopConfig::default() },
+            stop: StopConfig { steps: Some(3000), ..StopConfig::default() },
             ..Self::default()
         }
     }

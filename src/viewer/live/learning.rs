@@ -67,7 +67,7 @@ impl Live {
         self.facts.learning = Some(LearnFacts {
             what: format!("The latent is sought that comes closest to {name}."),
             course: Course::default(),
-            steps: 0,
+            steps: None,
             seconds: 0.0,
             paused: false,
             end: None,
@@ -124,7 +124,7 @@ impl Live {
                 News::Found { z, mark, steps } => {
                     self.trace.mark(&mark);
                     facts.course.add(mark);
-                    facts.steps = steps;
+                    facts.steps = Some(steps);
                     self.scene.move_to(z);
                     if let Kind::Search(name) = &learning.kind {
                         self.scene.codes.a.origin = Origin::Encoded(name.clone());

@@ -51,7 +51,8 @@ pub(crate) struct LearnFacts {
     /// What is learned, in words.
     pub what: String,
     pub course: Course,
-    pub steps: u64,
+    /// How many there will be; None: as many as there is time for.
+    pub steps: Option<u64>,
     pub seconds: f64,
     pub paused: bool,
     /// Why it is over.
@@ -72,10 +73,8 @@ pub(super) fn show(ui: &mut Ui, facts: Option<&LearnFacts>, asked: &mut Asked) {
         ui.label(&facts.what);
         if let Some(mark) = facts.course.last {
             let psnr = mark.psnr.map(|p| format!(", {p:.2} dB")).unwrap_or_default();
-            ui.label(format!(
-                "step {} of {}, loss {:.3e}{psnr}, {:.0} s",
-                mark.step, facts.steps, mark.loss, facts.seconds
-            ));
+            let of = facts.steps.map(|steps| format!(" of {steps}")).unwrap_or_default();
+            ui.label(format!("step {}{of}, loss {:.3e}{psnr}, {:.0} s", mark.step, mark.loss, facts.seconds));
         } else if facts.end.is_none() {
             ui.weak("It has not begun: what is to be learned is looked over first.");
         }

@@ -1,5 +1,7 @@
 //! Two latents mixed, and a morph through many.
 
+use std::sync::Arc;
+
 use egui::{ComboBox, Slider, Ui};
 
 use super::Asked;
@@ -87,15 +89,18 @@ fn morph(ui: &mut Ui, scene: &mut Scene, asked: &mut Asked) {
         player.time = player.time.min(player.length(&scene.codes));
     }
     let table = &scene.model.latents;
-    let mut remove = None;
-    for (i, key) in scene.codes.keys.iter().enumerate() {
-        ui.horizontal(|ui| {
-            if ui.small_button("x").on_hover_text("Take this keyframe out").clicked() {
-                remove = Some(i);
-            }
-            ui.label(format!("{}. {}", i + 1, key.title(table)));
-        });
-    }
+    let (keys, mut remove) = (&scene.codes.keys, None);
+    let list = egui::ScrollArea::vertical().max_height(220.0).id_salt("keyframes");
+    list.show_rows(ui, ui.spacing().interact_size.y, keys.len(), |ui, rows| {
+        for i in rows {
+            ui.horizontal(|ui| {
+                if ui.small_button("x").on_hover_text("Take this keyframe out").clicked() {
+                    remove = Some(i);
+                }
+                ui.label(format!("{}. {}", i + 1, keys[i].title(table)));
+            });
+        }
+    });
     if let Some(i) = remove {
         scene.codes.keys.remove(i);
         if scene.codes.keys.len() < 2 {
@@ -108,7 +113,7 @@ fn morph(ui: &mut Ui, scene: &mut Scene, asked: &mut Asked) {
 pub(super) fn add_key(scene: &mut Scene) {
     if scene.model.latent_dim() > 0 {
         let key = scene.codes.mixed();
-        scene.codes.keys.push(key);
+        scene.codes.keys.push(Arc::new(key));
     }
 }
 
@@ -118,7 +123,8 @@ pub(super) fn play(scene: &mut Scene) {
         return;
     }
     if scene.codes.keys.len() < 2 {
-        scene.codes.keys = vec![scene.codes.a.clone(), scene.codes.b.clone()];
+        let Codes { a, b, keys, .. } = &mut scene.codes;
+        *keys = [&*a, &*b].map(|code| Arc::new(code.clone())).to_vec();
     }
     let (length, player) = (scene.player.length(&scene.codes), &mut scene.player);
     player.playing = !player.playing && length > 0.0;

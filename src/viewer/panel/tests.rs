@@ -331,7 +331,7 @@ fn learning() -> LearnFacts {
     LearnFacts {
         what: "A single INR learns something.".into(),
         course,
-        steps: 5000,
+        steps: Some(5000),
         seconds: 3.0,
         paused: false,
         end: None,
