@@ -31,7 +31,7 @@ const RESOLUTION: u32 = 128;
 /// `render --latent FILE.npy` then shows what the model makes of them: with --mask or --points, it completes them.
 #[derive(Args)]
 pub(super) struct Encode {
-    /// Model file, @emoji or @faces
+    /// Model file, @emoji, @faces or @bodies
     model: String,
     /// Pictures or shapes, or folders of them
     #[arg(required = true)]

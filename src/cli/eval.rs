@@ -24,7 +24,7 @@ use super::{Global, open_model};
 /// defines them, of meshes in the box [-1, 1]^3; and for signed distances the mean of | |gradient| - 1 | near the surface.
 #[derive(Args)]
 pub(super) struct Eval {
-    /// Model file, @emoji or @faces
+    /// Model file, @emoji, @faces or @bodies
     model: String,
     /// A picture or shape, or a folder of them
     signals: PathBuf,

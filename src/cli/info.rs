@@ -20,7 +20,7 @@ const SIDES: [u16; 4] = [1024, 32, 10, 6];
 /// of a grid and the first latents; and of these the part that varies over the points, which is the signal.
 #[derive(Args)]
 pub(super) struct Info {
-    /// Model file, @emoji or @faces
+    /// Model file, @emoji, @faces or @bodies
     model: String,
     /// List the names of all latents
     #[arg(long)]

@@ -28,7 +28,7 @@ use hypersine::model::{self, Model};
 ///
 /// Without a command the viewer opens on the built-in model; with no display, a contact sheet is written.
 ///
-/// MODEL is a file that `import` made, or a built-in model: @emoji, @faces.
+/// MODEL is a file that `import` made, or a built-in model: @emoji, @faces, @bodies.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Cli {

@@ -23,7 +23,7 @@ use super::{Global, open_model};
 /// EXR is 32-bit float in linear light. Solids are seen by a --camera: x right, y up, z towards it at azimuth 0.
 #[derive(Args)]
 pub(super) struct Render {
-    /// Model file, @emoji or @faces
+    /// Model file, @emoji, @faces or @bodies
     model: String,
     #[command(flatten)]
     latent: LatentArgs,

@@ -21,7 +21,7 @@ use super::{Global, open_model};
 /// such with latents is encoded.
 #[derive(Args)]
 pub(super) struct View {
-    /// Model file, @emoji or @faces; a picture, a shape, or a folder of such
+    /// Model file, @emoji, @faces or @bodies; a picture, a shape, or a folder of such
     #[arg(default_value = BUILTIN, value_name = "MODEL|PICTURE|SHAPE|FOLDER")]
     model: String,
     /// The latent to start with: its name or index

@@ -7,6 +7,7 @@ use crate::{Error, Result};
 const MODELS: &[(&str, &[u8])] = &[
     ("emoji", include_bytes!("../../assets/emoji.safetensors")),
     ("faces", include_bytes!("../../assets/faces.safetensors")),
+    ("bodies", include_bytes!("../../assets/bodies.safetensors")),
 ];
 
 /// The built-in model of that name (without the `@`).

@@ -176,5 +176,20 @@ pub fn run(options: Options) -> Result<Outcome> {
     if let Open::Model { model, .. } = &options.open {
         check(model)?;
     }
+    give_memory_back();
     app::run(options)
+}
+
+/// Lets the allocator give pictures' memory back. glibc maps large blocks one by one, so that freed ones are gone; but with each
+/// one that is freed it raises the size from which they are large, up to 32 MiB, and then keeps on every thread what the
+/// largest picture there needed. A window lives for hours: the size is fixed.
+fn give_memory_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        #[expect(unsafe_code, reason = "a setting of the C library")]
+        // SAFETY: mallopt takes any two numbers, and holds the allocator's own lock.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
+        }
+    }
 }

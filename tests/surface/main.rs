@@ -4,6 +4,7 @@
 
 #[path = "../common/analytic.rs"]
 mod analytic;
+mod bodies;
 mod checks;
 mod fields;
 mod files;

@@ -1,6 +1,7 @@
 //! A monkey at the keyboard.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -83,6 +84,9 @@ fn the_window_bears_a_monkey() {
     loop {
         let drawn = viewer.numbers(0, "frame").len();
         if drawn >= 500 * (resident.len() + 1) {
+            // Always of the same picture's size, and after what the monkey asked for is done.
+            viewer.hand(&viewer.resizing([800, 600]));
+            std::thread::sleep(Duration::from_secs(1));
             resident.push(viewer.resident());
             println!("monkey: {drawn} frames, {} MB resident", resident[resident.len() - 1] / 1000);
         }
