@@ -200,7 +200,10 @@ fn every_activation_head_and_modulation() {
         }
         for weight in weights {
             for &modulation in &modulations {
-                let hidden = vec![HiddenLayer::new(7, activation), HiddenLayer::new(5, activation)];
+                let mut hidden = vec![HiddenLayer::new(7, activation), HiddenLayer::new(5, activation)];
+                if cases % 2 == 1 {
+                    hidden.push(HiddenLayer { residual: true, ..hidden[0] });
+                }
                 let inr = Inr { inputs: 2, outputs: 3, encoding: Encoding::Identity, hidden };
                 let family = Family {
                     latent_dim: 3,

@@ -55,7 +55,7 @@ pub(super) struct Tape<T> {
     encoded: Encoded<T>,
     /// Of each layer: its inputs, `[inputs][columns][points]`.
     pub(super) inputs: Vec<Vec<T>>,
-    /// Of each hidden layer: `W x + b`, `[outputs][columns][points]`.
+    /// Of each hidden layer: `W x + b`, and the stream where it is residual, `[outputs][columns][points]`.
     pub(super) sums: Vec<Vec<T>>,
     /// `[points][columns][outputs]`
     pub(super) outputs: Vec<T>,
@@ -63,6 +63,8 @@ pub(super) struct Tape<T> {
     delta: Vec<T>,
     next: Vec<T>,
     spare: Vec<T>,
+    /// The residual stream, or its gradient; empty where there is none.
+    stream: Vec<T>,
     /// Of each layer: whether anybody asks for the gradient of its weights.
     wanted: Vec<bool>,
 }
@@ -152,6 +154,7 @@ impl<T: Real> Network<T> {
             delta: buffer(widest),
             next: buffer(widest),
             spare: buffer(widest),
+            stream: buffer(self.stream_rows()),
             wanted: vec![true; self.layers.len()],
         }
     }
@@ -192,6 +195,7 @@ impl<T: Real> Network<T> {
         tape: &mut Tape<T>,
     ) {
         let encoded = self.encode(domain, first, lanes, &mut tape.encoded);
+        tape.stream.fill(T::ZERO);
         for (l, shape) in self.layers.iter().enumerate() {
             let (done, following) = tape.inputs.split_at_mut(l + 1);
             let inputs = &mut done[l];
@@ -199,6 +203,7 @@ impl<T: Real> Network<T> {
             if let Some(following) = following.first_mut() {
                 let sums = &mut tape.sums[l][..shape.outputs * lanes.row()];
                 self.affine(l, theta, inputs, lanes, sums);
+                self.join_stream(l, &mut tape.stream, sums);
                 let activated = &mut following[..sums.len()];
                 match (&shape.activation, self.modulation(l)) {
                     (Some(activation), None) if lanes.columns() == 1 => activation.apply_to(sums, activated),
@@ -215,12 +220,14 @@ impl<T: Real> Network<T> {
 
     /// And back: `tape.delta` holds the gradient with respect to the outputs, `[points][columns][outputs]`.
     fn backward_block_of(&self, theta: &[T], lanes: Lanes, tape: &mut Tape<T>, dtheta: &mut [T]) {
+        tape.stream.fill(T::ZERO);
         for (l, (shape, slots)) in self.layers.iter().zip(&self.slots).enumerate().rev() {
             let delta = &mut tape.delta[..shape.outputs * lanes.row()];
             let inputs = Matrix::row_major(&tape.inputs[l], shape.inputs, lanes.row());
             // What is one matrix: all columns, but one by one in the last layer, whose outputs lie point by point.
             let (pieces, numbers) = if shape.activation.is_some() {
                 self.activate_vjp(l, theta, lanes, &tape.sums[l], &mut tape.spare, delta, dtheta);
+                self.join_stream(l, &mut tape.stream, delta);
                 for (db, row) in dtheta[slots.bias..].iter_mut().zip(delta.chunks_exact(lanes.row())) {
                     *db += sum(&row[..lanes.points]);
                 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::math::{Lanes, Matrix, MatrixMut, Real, add_product};
+use crate::math::{Lanes, Matrix, MatrixMut, Real, add_product, zip};
 use crate::measure::Work;
 use crate::model::heads::{Place, Slots};
 use crate::model::{Domain, Features, Hypernetwork, Inr, Jet, LayerShape, Model};
@@ -21,10 +21,12 @@ pub struct Network<T> {
     pub(super) hypernetwork: Arc<Hypernetwork<T>>,
 }
 
-/// One block: its points, and activations `[width][columns][points]`, two of them to go back and forth.
+/// One block: its points, and activations `[width][columns][points]`, two of them to go back and forth, and the residual
+/// stream, if there is one.
 struct Scratch<T> {
     from: Vec<T>,
     to: Vec<T>,
+    stream: Vec<T>,
     encoded: Encoded<T>,
 }
 
@@ -162,6 +164,21 @@ impl<T: Real> Network<T> {
         self.layers.iter().map(|l| l.inputs.max(l.outputs)).max().unwrap_or(0)
     }
 
+    /// Rows of the residual stream; none where there is none.
+    pub(super) fn stream_rows(&self) -> usize {
+        self.layers.iter().find(|l| l.stream).map_or(0, |l| l.outputs)
+    }
+
+    /// Adds the residual stream to layer `l`'s `rows`, which are the stream from there on; nothing where it carries none.
+    /// Forward these are sums of layers, the stream 0 before the first; backward the gradients with respect to them, 0
+    /// above the last.
+    pub(super) fn join_stream(&self, l: usize, stream: &mut [T], rows: &mut [T]) {
+        if self.layers[l].stream {
+            zip(rows, stream, |row, stream| row + stream);
+            stream[..rows.len()].copy_from_slice(rows);
+        }
+    }
+
     /// Numbers of a point's outputs.
     pub(super) fn numbers(&self, jet: Jet) -> usize {
         jet.columns(self.inr.inputs) * self.inr.outputs
@@ -177,6 +194,7 @@ impl<T: Real> Network<T> {
             || Scratch {
                 from: buffer(self.rows()),
                 to: buffer(self.rows()),
+                stream: buffer(self.stream_rows()),
                 encoded: Encoded::new(self.inr.inputs, encoded, columns, block),
             },
             |scratch, (i, out)| self.evaluate_block(theta, domain, i * block, jet, scratch, out),
@@ -194,8 +212,9 @@ impl<T: Real> Network<T> {
         out: &mut [T],
     ) {
         let lanes = jet.lanes(self.inr.inputs, out.len() / self.numbers(jet));
-        let Scratch { from, to, encoded } = scratch;
+        let Scratch { from, to, stream, encoded } = scratch;
         let encoded = self.encode(domain, first, lanes, encoded);
+        stream.fill(T::ZERO);
         let last = self.layers.len() - 1;
         for (l, shape) in self.layers.iter().enumerate() {
             self.append_coordinates(l, encoded, lanes, from);
@@ -204,6 +223,7 @@ impl<T: Real> Network<T> {
             } else {
                 let used = &mut to[..shape.outputs * lanes.row()];
                 self.affine(l, theta, from, lanes, used);
+                self.join_stream(l, stream, used);
                 self.activate(l, theta, lanes, used);
                 std::mem::swap(from, to);
             }

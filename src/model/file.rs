@@ -31,8 +31,8 @@ use super::{
 use crate::{Error, Result};
 
 /// The newest version this program reads and writes. Version 2 knows more conventions of coordinates, version 3 trunks
-/// that start from another's features or take the latent again, version 4 solids.
-pub const VERSION: u32 = 4;
+/// that start from another's features or take the latent again, version 4 solids, version 5 residual layers.
+pub const VERSION: u32 = 5;
 const KEY: &str = "hypersine";
 /// Where a checkpoint says how its run goes on.
 const RUN_KEY: &str = "hypersine.run";
@@ -438,7 +438,9 @@ fn encode_file(model: &Model, precision: Precision, run: Option<&RunState>) -> R
 /// The oldest version that has all that the model needs, so that older programs read what they can.
 fn version_of(model: &Model) -> u32 {
     let Coordinates { span, interval, .. } = model.coordinates;
-    if model.solid.is_some() {
+    if model.inr.is_residual() {
+        5
+    } else if model.solid.is_some() {
         4
     } else if model.hypernetwork.trunks.iter().any(|t| t.from.is_some() || t.layers.iter().any(|l| l.skip)) {
         3

@@ -46,17 +46,23 @@ fn siren_bounds(layers: &[LayerShape], l: usize) -> [f64; 2] {
     [weight, 1.0 / n.sqrt()]
 }
 
+/// Whether a layer adds the residual stream to its sums.
+fn residual(shape: &LayerShape) -> bool {
+    shape.stream && shape.previous > 0
+}
+
 impl Model {
     /// A single SIREN with its authors' initialisation: weights U(-b, b) with b = 1/n for the first
     /// layer and sqrt(6/n)/omega for the others, biases
-    /// U(-1/sqrt n, 1/sqrt n) (PyTorch's default, which their code keeps).
+    /// U(-1/sqrt n, 1/sqrt n) (PyTorch's default, which their code keeps). Residual layers' weights are 0, so that a
+    /// block begins by handing on the stream (Mescheder et al., "Occupancy Networks", 2019).
     pub fn random_siren(inr: Inr, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let layers = inr.layers();
         let heads = (layers.iter().enumerate())
             .map(|(l, shape)| {
                 let [weight, bias] = siren_bounds(&layers, l);
-                let weight = uniform(&mut rng, shape.weights(), weight);
+                let weight = uniform(&mut rng, shape.weights(), if residual(shape) { 0.0 } else { weight });
                 let bias = uniform(&mut rng, shape.outputs, bias);
                 Head::shared(weight, bias)
             })
@@ -233,7 +239,11 @@ impl Family {
                     let start = uniform(&mut rng, (shape.outputs + shape.inputs) * rank, 1.0);
                     let factors = self.generated(start, None, &mut trunks, &mut rng);
                     if let Source::Shared(values) = &mut head.weight {
-                        let base = std::mem::take(values);
+                        let mut base = std::mem::take(values);
+                        if residual(shape) && base.iter().all(|&w| w == 0.0) {
+                            // What multiplies has no gradient at 0, and a row of zeros no norm.
+                            base = uniform(&mut rng, base.len(), siren_bounds(&layers, l)[0]);
+                        }
                         head.weight = Source::LowRank(heads::LowRank { rank, multiplier, base, factors });
                     }
                 }

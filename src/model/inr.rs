@@ -172,12 +172,16 @@ pub struct HiddenLayer {
     /// Whether the encoded coordinates are appended to this layer's inputs (DeepSDF).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skip: bool,
+    /// Whether the sums of the last residual layer before it, or else of the first layer, are added to its own, before
+    /// modulation and activation: the stream of a residual network (Mescheder et al., "Occupancy Networks", 2019).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub residual: bool,
 }
 
 impl HiddenLayer {
-    /// A layer without a skip connection.
+    /// A layer without a skip or residual connection.
     pub fn new(width: usize, activation: Activation) -> Self {
-        Self { width, activation, skip: false }
+        Self { width, activation, skip: false, residual: false }
     }
 }
 
@@ -204,6 +208,9 @@ pub struct LayerShape {
     pub inputs: usize,
     /// How many of the inputs are the previous layer's outputs; encoded coordinates follow.
     pub previous: usize,
+    /// Whether it carries the residual stream: to its sums are added those of the last layer before it that does, if there
+    /// is one, and the next one adds the result to its own.
+    pub stream: bool,
     /// None for the last layer, which is linear.
     pub activation: Option<Activation>,
 }
@@ -225,15 +232,28 @@ impl Inr {
     /// Every layer's shape, first to last; the last one has no activation.
     pub fn layers(&self) -> Vec<LayerShape> {
         let encoded = self.encoding.width(self.inputs);
+        let residual = self.is_residual();
         let mut previous = 0;
         let mut shapes = Vec::with_capacity(self.hidden.len() + 1);
         for (l, layer) in self.hidden.iter().enumerate() {
             let inputs = previous + if l == 0 || layer.skip { encoded } else { 0 };
-            shapes.push(LayerShape { outputs: layer.width, inputs, previous, activation: Some(layer.activation) });
+            let (stream, activation) = (layer.residual || (l == 0 && residual), Some(layer.activation));
+            shapes.push(LayerShape { outputs: layer.width, inputs, previous, stream, activation });
             previous = layer.width;
         }
-        shapes.push(LayerShape { outputs: self.outputs, inputs: previous, previous, activation: None });
+        shapes.push(LayerShape { outputs: self.outputs, inputs: previous, previous, stream: false, activation: None });
         shapes
+    }
+
+    /// Whether any layer has a residual connection.
+    pub fn is_residual(&self) -> bool {
+        self.hidden.iter().any(|layer| layer.residual)
+    }
+
+    /// The layers that carry the residual stream, layer l as bit l.
+    pub(crate) fn stream_mask(&self) -> u32 {
+        let carriers = self.layers().into_iter().enumerate().filter(|(_, shape)| shape.stream);
+        carriers.fold(0, |mask, (l, _)| mask | 1 << l)
     }
 
     /// All weights and biases.
@@ -269,6 +289,15 @@ impl Inr {
         for (l, layer) in self.hidden.iter().enumerate() {
             within(&format!("neurons in layer {l}"), layer.width, MAX_WIDTH)?;
             layer.activation.validate(l)?;
+            if layer.residual && l == 0 {
+                return Err(Error::invalid("layer 0 is residual, but there are no sums before it"));
+            }
+            if layer.residual && layer.width != self.hidden[0].width {
+                return Err(Error::invalid(format!(
+                    "layer {l} is residual: it needs as many neurons as the first layer, {}, and has {}",
+                    self.hidden[0].width, layer.width
+                )));
+            }
         }
         self.encoding.validate(self.inputs)?;
         Ok(())
@@ -276,7 +305,7 @@ impl Inr {
 }
 
 impl std::fmt::Display for Inr {
-    /// The brief's shorthand: `2-256x4-3`, or the widths one by one where they differ.
+    /// The brief's shorthand: `2-256x4-3`, or the widths one by one where they differ; `3-256x11-1 (5 residual)`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}-", self.inputs)?;
         let same = self.hidden.windows(2).all(|w| w[0].width == w[1].width);
@@ -287,7 +316,11 @@ impl std::fmt::Display for Inr {
                 f.write_str(&widths.join("-"))?;
             }
         }
-        write!(f, "-{}", self.outputs)
+        write!(f, "-{}", self.outputs)?;
+        match self.hidden.iter().filter(|l| l.residual).count() {
+            0 => Ok(()),
+            count => write!(f, " ({count} residual)"),
+        }
     }
 }
 
@@ -304,5 +337,20 @@ mod tests {
         let frequencies = vec![0.0; 8];
         let encoding = Encoding::Fourier { features: usize::MAX / 2 + 1, frequencies };
         assert!(Inr { encoding, ..Inr::siren(2, 8, 2, 1, 30.0) }.validate().is_err());
+    }
+
+    #[test]
+    fn residual_layers_need_a_stream_of_their_width() {
+        let layer = |width, residual| HiddenLayer { residual, ..HiddenLayer::new(width, Activation::Relu) };
+        let of = |hidden: &[HiddenLayer]| Inr { hidden: hidden.to_vec(), ..Inr::siren(3, 1, 1, 1, 1.0) };
+        let fine = of(&[layer(8, false), layer(5, false), layer(8, true), layer(6, false), layer(8, true)]);
+        fine.validate().unwrap();
+        assert_eq!((fine.stream_mask(), fine.to_string().as_str()), (0b10101, "3-8-5-8-6-8-1 (2 residual)"));
+        assert_eq!(of(&[layer(8, false), layer(8, false)]).stream_mask(), 0);
+        for wrong in [[layer(8, true), layer(8, false)], [layer(8, false), layer(7, true)]] {
+            assert!(of(&wrong).validate().is_err());
+        }
+        let text = serde_json::to_string(&fine).unwrap();
+        assert_eq!((text.matches("residual").count(), serde_json::from_str(&text).ok()), (2, Some(fine)));
     }
 }

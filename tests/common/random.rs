@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use hypersine::model::heads::{Multiplier, Place};
+use hypersine::model::heads::{Generated, Multiplier, Place};
 use hypersine::model::{
-    Activation, Dense, Encoding, Family, HeadChoice, HiddenLayer, Inr, LayerNorm, Model, TrunkLayer, WeightChoice,
+    Activation, Dense, Encoding, Family, HeadChoice, HiddenLayer, Inr, LayerNorm, Model, Source, TrunkLayer,
+    WeightChoice,
 };
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -53,20 +54,40 @@ fn random_choice(rng: &mut ChaCha8Rng) -> HeadChoice {
     HeadChoice { weight, modulation }
 }
 
+/// Gives residual layers' weights, which start at 0, the size of other layers'.
+fn stir_residuals(model: &mut Model, rng: &mut ChaCha8Rng) {
+    let heads = &mut Arc::make_mut(&mut model.hypernetwork).heads;
+    for ((head, layer), shape) in heads.iter_mut().zip(&model.inr.hidden).zip(model.inr.layers()) {
+        if let (true, Source::Shared(start)) | (true, Source::Linear(Generated { map: Dense { bias: start, .. }, .. })) =
+            (layer.residual, &mut head.weight)
+        {
+            let bound = (6.0 / shape.inputs as f32).sqrt() / layer.activation.omega().unwrap_or(1.0);
+            start.iter_mut().for_each(|w| *w = rng.random_range(-bound..=bound));
+        }
+    }
+}
+
 /// A random INR of unfriendly sizes with `activation` in its first layer, heads of any kind in any layer, and a
 /// batch of latents.
 pub(crate) fn random_model(rng: &mut ChaCha8Rng, activation: Activation) -> (Arc<Model>, usize) {
     let inputs = rng.random_range(1..=4);
     let depth = rng.random_range(1..=4);
-    let hidden = (0..depth).map(|l| HiddenLayer {
-        width: rng.random_range(1..=75),
-        activation: if l == 0 || rng.random() { activation } else { ACTIVATIONS[rng.random_range(0..9)] },
-        skip: rng.random_ratio(1, 4),
+    let stream = rng.random_range(1..=75);
+    let hidden = (0..depth).map(|l| {
+        let residual = l > 0 && rng.random_ratio(1, 4);
+        HiddenLayer {
+            width: if l == 0 || residual { stream } else { rng.random_range(1..=75) },
+            activation: if l == 0 || rng.random() { activation } else { ACTIVATIONS[rng.random_range(0..9)] },
+            skip: rng.random_ratio(1, 4),
+            residual,
+        }
     });
     let hidden = hidden.collect();
     let inr = Inr { inputs, outputs: rng.random_range(1..=16), encoding: random_encoding(rng, inputs), hidden };
     if rng.random_ratio(1, 8) {
-        return (Arc::new(Model::random_siren(inr, rng.random())), 1);
+        let mut model = Model::random_siren(inr, rng.random());
+        stir_residuals(&mut model, rng);
+        return (Arc::new(model), 1);
     }
     let latents = rng.random_range(1..=11);
     let family = Family {
@@ -79,6 +100,7 @@ pub(crate) fn random_model(rng: &mut ChaCha8Rng, activation: Activation) -> (Arc
     };
     let choices: Vec<HeadChoice> = (0..=depth).map(|_| random_choice(rng)).collect();
     let mut model = family.build(inr, |l| choices[l]);
+    stir_residuals(&mut model, rng);
     let hyper = Arc::make_mut(&mut model.hypernetwork);
     for (t, trunk) in hyper.trunks.iter_mut().enumerate() {
         // Deeper trunks, other activations, normalisation, and none at all.

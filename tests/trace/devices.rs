@@ -17,7 +17,7 @@ use crate::silhouettes::{pixels, seen_from};
 fn bumpy(activation: Activation, steep: f32, side: Side) -> Arc<Model> {
     const SINES: usize = 13;
     let sines = HiddenLayer::new(SINES, Activation::Sine { omega: 9.0 });
-    let folds = HiddenLayer { width: 6, activation, skip: true };
+    let folds = HiddenLayer { skip: true, ..HiddenLayer::new(6, activation) };
     let inr = Inr { hidden: vec![sines, folds], ..Inr::siren(3, 1, 1, 1, 1.0) };
     let mut model = Model::random_siren(inr, 5);
     let heads = &mut Arc::make_mut(&mut model.hypernetwork).heads;

@@ -79,7 +79,7 @@ fn layer(map: &Dense<f32>, previous: usize, latent: usize, point: usize) -> Laye
     let head = Head { weight: Source::Shared(weight), bias, modulation: None };
     let first = previous == 0;
     let inputs = if first { point } else { previous };
-    Layer { outputs: map.outputs, inputs, skip: !first && point > 0, head }
+    Layer { outputs: map.outputs, inputs, skip: !first && point > 0, residual: false, head }
 }
 
 /// A layer's weight; under weight normalisation (Salimans and Kingma 2016) `g v / |v|`, row by row.

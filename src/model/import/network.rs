@@ -12,13 +12,15 @@ pub(super) struct Layer {
     pub(super) inputs: usize,
     /// Whether the coordinates are appended to its inputs.
     pub(super) skip: bool,
+    /// Whether it adds the stream to its sums.
+    pub(super) residual: bool,
     pub(super) head: Head<f32>,
 }
 
 impl Layer {
     pub(super) fn shared(map: Dense<f32>) -> Self {
         let Dense { outputs, inputs, weight, bias } = map;
-        Self { outputs, inputs, skip: false, head: Head::shared(weight, bias) }
+        Self { outputs, inputs, skip: false, residual: false, head: Head::shared(weight, bias) }
     }
 }
 
@@ -53,7 +55,10 @@ impl Network {
         check_chain(&layers)?;
         let (inputs, outputs) = (layers[0].inputs, layers[layers.len() - 1].outputs);
         let mut hidden: Vec<HiddenLayer> = (layers.iter().enumerate())
-            .map(|(l, layer)| HiddenLayer { width: layer.outputs, activation: activation(l), skip: layer.skip })
+            .map(|(l, layer)| {
+                let Layer { outputs, skip, residual, .. } = *layer;
+                HiddenLayer { skip, residual, ..HiddenLayer::new(outputs, activation(l)) }
+            })
             .collect();
         let mut heads: Vec<Head<f32>> = layers.into_iter().map(|l| l.head).collect();
         match (last.activation(), hidden.pop()) {

@@ -64,7 +64,7 @@ fn hypernetwork(state: &StateDict, conventions: &Conventions) -> Result<Network>
             )));
         }
         let head = Head { weight: Source::Linear(weight), bias: Source::Linear(bias), modulation: None };
-        layers.push(Layer { outputs, inputs: numbers / outputs, skip: false, head });
+        layers.push(Layer { outputs, inputs: numbers / outputs, skip: false, residual: false, head });
     }
     Network::siren(layers, latent_dim, trunks, conventions)
 }
