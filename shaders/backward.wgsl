@@ -36,6 +36,10 @@ const PART = ${ sum_rows * 3 // 4 }u;
 const WEIGHTS = SLAB * POINTS4;
 const GAIN = WEIGHTS + SLAB * ROWS4;
 const SHIFT = GAIN + ROWS4;
+//# if stream
+// The layers that carry the residual stream, layer l as bit l.
+const STREAM = ${ stream }u;
+//# endif
 var<workgroup> tile: array<vec4<f32>, ${ slots * tile_vec4s }>;
 
 @compute @workgroup_size(${ slots * threads })
@@ -68,6 +72,14 @@ fn main(
     var c_${ i }_${ q } = vec4(0.0);
 //# endfor
 //# endfor
+//# if stream
+    // The residual stream: the gradient with respect to the sums of the last layer that carries it, 0 above them all.
+//# for i in range(rows)
+//# for q in range(quads)
+    var stream_${ i }_${ q } = vec4(0.0);
+//# endfor
+//# endfor
+//# endif
     // The upper layer's first row on the tape.
     var row_above = ${ output_row }u;
     for (var l = ${ hidden }u; l > 0u; l--) {
@@ -186,6 +198,9 @@ fn main(
 //# endfor
 //# endif
         for (var n = 0u; n < ${ rows * quads }u; n++) { at[n] = slope(code, at[n], a, b); }
+//# if stream
+        let carries = ((STREAM >> (l - 1u)) & 1u) == 1u;
+//# endif
 //# for i in range(rows)
 //# set r = i // 4
 //# set e = i % 4
@@ -198,6 +213,10 @@ fn main(
         d_${ i }_${ q } = v_${ i }_${ q } * gain_before_${ r }[${ e }];
 //# else
         d_${ i }_${ q } = c_${ i }_${ q } * at[${ i * quads + q }];
+//# endif
+//# if stream
+        d_${ i }_${ q } += select(vec4(0.0), stream_${ i }_${ q }, carries);
+        stream_${ i }_${ q } = select(stream_${ i }_${ q }, d_${ i }_${ q }, carries);
 //# endif
         biases_${ r }[${ e }] += dot(d_${ i }_${ q }, vec4(1.0));
 //# endfor

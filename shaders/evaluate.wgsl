@@ -45,6 +45,10 @@ const WEIGHTS = SLAB * LANES4;
 const BIAS = WEIGHTS + SLAB * ROWS4;
 const GAIN = BIAS + ROWS4;
 const SHIFT = GAIN + ROWS4;
+//# if stream
+// The layers that carry the residual stream, layer l as bit l.
+const STREAM = ${ stream }u;
+//# endif
 var<workgroup> tile: array<vec4<f32>, ${ slots * tile_vec4s }>;
 
 @compute @workgroup_size(${ slots * threads })
@@ -77,6 +81,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var c_${ i }_${ q } = vec4(0.0);
 //# endfor
 //# endfor
+//# if stream
+    // The residual stream: the sums of the last layer that carries it, 0 before the first.
+//# for i in range(rows)
+//# for q in range(quads)
+    var stream_${ i }_${ q } = vec4(0.0);
+//# endfor
+//# endfor
+//# endif
 
 //# if tape
     // The layer's first row on the tape, and this invocation's first quad of points.
@@ -185,7 +197,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# endfor
             }
             if (k0 + SLAB >= inputs) {
-                // Epilogue: norm, bias, modulation and activation, before the barrier after which the vectors may
+                // Epilogue: norm, bias, ${ "residual stream, " if stream }modulation and activation, before the barrier after which the vectors may
                 // be overwritten.
 //# if tape
                 // Rows that are written: none for latents beyond the last one.
@@ -226,6 +238,16 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# endif
 //# endfor
 //# endfor
+//# if stream
+                if (((STREAM >> l) & 1u) == 1u) {
+//# for i in range(rows)
+//# for q in range(quads)
+                    c_${ i }_${ q } += stream_${ i }_${ q };
+                    stream_${ i }_${ q } = c_${ i }_${ q };
+//# endfor
+//# endfor
+                }
+//# endif
 //# if tape
 //# for i in range(rows)
                 if (row_group * ${ rows }u + ${ i }u < tape_rows) {

@@ -15,6 +15,10 @@
 
 const THREADS = ${ threads }u;
 const HIDDEN = ${ hidden }u;
+//# if stream
+// The layers that carry the residual stream, layer l as bit l.
+const STREAM = ${ stream }u;
+//# endif
 // vec4s of a layer's outputs.
 const ROWS4 = ${ rows4 }u;
 const BIASES = HIDDEN;
@@ -36,6 +40,12 @@ fn weight(i: u32) -> vec4<f32> {
 
 // The value at a place; an invocation's own inputs are every ${ threads }th from its number on.
 fn value(t: u32, place: vec3<f32>) -> f32 {
+//# if stream
+    // The residual stream: the sums of the last layer that carries it.
+//# for r in range(rows4)
+    var stream_${ r } = vec4(0.0);
+//# endfor
+//# endif
     for (var l = 0u; l < HIDDEN; l++) {
         let code = local_vectors[l];
         let bias = BIASES + l * ROWS4;
@@ -61,7 +71,18 @@ fn value(t: u32, place: vec3<f32>) -> f32 {
             }
         }
 //# for r in range(rows4)
-        inputs[${ r * threads }u + t] = activate(u32(code.x), c_${ r } + local_vectors[bias + ${ r }u], code.y, code.z);
+        c_${ r } += local_vectors[bias + ${ r }u];
+//# endfor
+//# if stream
+        if (((STREAM >> l) & 1u) == 1u) {
+//# for r in range(rows4)
+            c_${ r } += stream_${ r };
+            stream_${ r } = c_${ r };
+//# endfor
+        }
+//# endif
+//# for r in range(rows4)
+        inputs[${ r * threads }u + t] = activate(u32(code.x), c_${ r }, code.y, code.z);
 //# endfor
     }
     var sum = vec4(0.0);

@@ -1,7 +1,7 @@
 // The tape: what the forward pass leaves to the backward pass, for every latent rows of the points' numbers, in vec4s
 // of four points; 4 bytes for each sum and each activation.
 //
-// sums: W x + b of every hidden layer (rows padded to vec4s), then the gradients with respect to the outputs. The backward
+// sums: W x + b (and the residual stream, where a layer carries it) of every hidden layer (rows padded to vec4s), then the gradients with respect to the outputs. The backward
 // pass replaces the sums by the gradients with respect to them.
 @group(0) @binding(8) var<storage, read_write> sums: array<vec4<f32>>;
 const SUM_ROWS = ${ sum_rows }u;

@@ -90,6 +90,8 @@ pub(super) struct EvaluateSpec {
     /// Whether any layer is modulated, and whether any divides its rows by their norms.
     modulated: bool,
     demodulated: bool,
+    /// The layers that carry the residual stream, layer l as bit l.
+    stream: u32,
     encoding: &'static str,
     /// Fourier features: rows of B. Octaves: of the coordinates, how many come first as they are.
     encoding_count: usize,
@@ -153,6 +155,7 @@ impl EvaluateSpec {
             curvatures: jet == Jet::Laplacian,
             modulated: plan.layers.iter().any(|l| l.place != 0),
             demodulated: plan.layers.iter().any(|l| l.demodulate != 0),
+            stream: inr.stream_mask(),
             encoding,
             encoding_count,
             encoding_plain,

@@ -179,6 +179,8 @@ pub fn kernels() -> (Vec<Text>, Vec<Text>) {
         encoding: octaves,
         hidden: all.iter().map(|&a| HiddenLayer { skip: true, ..HiddenLayer::new(40, a) }).collect(),
     };
+    let relu = |l| HiddenLayer { residual: l == 2, ..HiddenLayer::new(96, Activation::Relu) };
+    let residual = Inr { hidden: (0..3).map(relu).collect(), ..Inr::siren(3, 1, 1, 1, 1.0) };
     let inrs = [
         Inr::siren(2, 64, 4, 3, 30.0),
         Inr::siren(2, 512, 2, 4, 30.0),
@@ -186,6 +188,7 @@ pub fn kernels() -> (Vec<Text>, Vec<Text>) {
         Inr::siren(4, 130, 3, 7, 30.0),
         Inr { encoding: fourier, ..Inr::siren(2, 37, 1, 1, 30.0) },
         everything,
+        residual,
     ];
     let place = Place::AfterActivation;
     let weights = [

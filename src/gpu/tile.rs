@@ -83,6 +83,8 @@ impl Extent {
     pub(super) fn new(inr: &Inr, plan: &Plan, (latents, points): (usize, usize), jet: Jet, tier: Tier) -> Self {
         // Only linear heads make a weight so dear that more points should share it.
         let dear = plan.kinds().contains(&Kind::Linear);
+        // A residual stream takes as many registers as sums do: none are left for the rows of shared loads.
+        let tier = if inr.is_residual() { Tier::Portable } else { tier };
         Self { width: inr.max_width(), dear, latents, points, columns: jet.columns(inr.inputs), tier }
     }
 }

@@ -202,6 +202,8 @@ pub(super) struct BackwardSpec {
     activations: Vec<ActivationCode>,
     slopes: bool,
     modulated: bool,
+    /// The layers that carry the residual stream, layer l as bit l.
+    stream: u32,
     sum_rows: u32,
     output_row: u32,
     #[serde(flatten)]
@@ -218,6 +220,7 @@ impl BackwardSpec {
             activations: ActivationCode::list(inr.hidden.iter().map(|l| &l.activation)),
             slopes: true,
             modulated: plan.layers.iter().any(|l| l.place != 0),
+            stream: inr.stream_mask(),
             sum_rows: tape.sum_rows,
             output_row: tape.output_row,
             tile,

@@ -23,6 +23,8 @@ pub(super) struct WholeSpec {
     #[serde(flatten)]
     march: MarchSpec,
     hidden: usize,
+    /// The layers that carry the residual stream, layer l as bit l.
+    stream: u32,
     /// vec4s of the widest layer's outputs.
     rows4: usize,
     /// vec4s in workgroup memory, and weights of four outputs there.
@@ -65,6 +67,7 @@ impl WholeSpec {
         Some(Self {
             march: MarchSpec::new(walk, false, 0),
             hidden,
+            stream: inr.stream_mask(),
             rows4,
             vectors,
             weights,
@@ -207,8 +210,14 @@ pub(super) fn kernels() -> Vec<(String, String)> {
     use crate::gpu::shader::link;
     use crate::model::Inr;
     let mut kernels = Vec::new();
-    for (width, depth) in [(32, 5), (13, 2), (7, 1)] {
-        let model = Model::random_siren(Inr::siren(3, width, depth, 1, 30.0), 0);
+    let residual = {
+        let mut inr = Inr::siren(3, 20, 3, 1, 30.0);
+        inr.hidden[2].residual = true;
+        inr
+    };
+    let sirens = [(32, 5), (13, 2), (7, 1)].map(|(width, depth)| Inr::siren(3, width, depth, 1, 30.0));
+    for inr in sirens.into_iter().chain([residual]) {
+        let model = Model::random_siren(inr, 0);
         for walk in Walk::ALL {
             let spec = WholeSpec::new(&model, walk, 16 << 10).expect("it is tiny");
             kernels.push((format!("march {spec:?}"), link("march-whole.wgsl", &spec)));
@@ -233,6 +242,12 @@ mod tests {
         Arc::new(model)
     }
 
+    /// Two residual blocks.
+    fn blocks() -> Vec<HiddenLayer> {
+        let layer = |l| HiddenLayer { residual: l == 2 || l == 4, ..HiddenLayer::new(10, Activation::Sine { omega: 9.0 }) };
+        (0..5).map(layer).collect()
+    }
+
     #[test]
     fn one_kernel_finds_what_rounds_find() {
         let show_piece = model(Inr::siren(3, 32, 5, 1, 12.0), 2);
@@ -242,11 +257,21 @@ mod tests {
         let hidden = sizes.map(|(width, activation)| HiddenLayer::new(width, activation)).to_vec();
         let odd = model(Inr { hidden, ..Inr::siren(3, 1, 1, 1, 1.0) }, 7);
         let single = model(Inr::siren(3, 7, 1, 1, 9.0), 4);
+        let mut residual = model(Inr { hidden: blocks(), ..Inr::siren(3, 1, 1, 1, 1.0) }, 5);
+        for head in &mut Arc::make_mut(&mut Arc::make_mut(&mut residual).hypernetwork).heads {
+            // Those that start at 0.
+            if let Source::Shared(weight) = &mut head.weight
+                && weight.iter().all(|&w| w == 0.0)
+            {
+                weight.iter_mut().enumerate().for_each(|(i, w)| *w = 0.05 * (i as f32).sin());
+            }
+        }
         let cases = [
             (&show_piece, AMPLE_BYTES, &[Walk::Spheres][..]),
             (&show_piece, AMPLE_BYTES / 2, &[Walk::Spheres]),
             (&odd, AMPLE_BYTES / 2, &[Walk::Spheres, Walk::Light]),
             (&single, AMPLE_BYTES / 2, &[Walk::Equal]),
+            (&residual, AMPLE_BYTES, &[Walk::Spheres]),
         ];
         let tracks = tracks(201);
         for adapter in 0..adapters().len() {
