@@ -11,7 +11,7 @@ use common::{engines, fixture, max_error};
 use hypersine::engine::Strategy;
 use hypersine::model::file::{self, Precision};
 use hypersine::model::import::{Final, Layout, Options, StateDict, Tensor, from_state, import, read};
-use hypersine::model::{Activation, Align, Domain, Head, Model, Span};
+use hypersine::model::{Activation, Align, Domain, Head, Model, Side, Source, Span};
 use safetensors::tensor::TensorView;
 
 const BOUND: f64 = 1e-5;
@@ -161,6 +161,43 @@ fn siren_pytorchs_modulator_multiplies_the_sines() {
 }
 
 #[test]
+fn occupancy_networks_are_residual_and_normalised() {
+    let (model, layout) = imported("onet.safetensors", None, Options::default());
+    assert_eq!((layout, model.inr.to_string().as_str()), (Layout::OccupancyNetworks, "3-12x11-1 (5 residual)"));
+    assert_eq!((model.latents.len(), model.latent_dim()), (3, 5));
+    let solid = model.solid.as_ref().unwrap();
+    assert_eq!((solid.values, solid.frame(Some(1)).scale), (Side::Occupancy, 0.55));
+    points("Occupancy Networks", &model, "onet");
+    let bytes = file::to_bytes(&model, Precision::F32).unwrap();
+    assert!(String::from_utf8_lossy(&bytes).contains(r#"\"version\":5"#));
+
+    // The first models had linear layers where later ones have convolutions of one point.
+    let state = read(&fixture("onet.safetensors")).unwrap();
+    let older = |(name, tensor): (&String, &Tensor)| {
+        let mut tensor = tensor.clone();
+        if name.contains(".conv_") && tensor.shape.len() == 3 {
+            tensor.shape.pop();
+        }
+        (name.replace(".conv_", ".fc_"), tensor)
+    };
+    let old = from_state(&state.iter().map(older).collect(), &Options::default()).unwrap().model;
+    assert_eq!((&old.hypernetwork, &old.latents), (&model.hypernetwork, &model.latents));
+
+    // Latents in a file of their own; a random latent besides is at its mean, which adds a bias.
+    let (other, _) = imported("onet.safetensors", Some("coinpp_latents.pth"), Options::default());
+    assert_ne!(other.latents, model.latents);
+    let mut random = state.clone();
+    random.insert("decoder.fc_z.weight".into(), Tensor { shape: vec![12, 2], data: vec![9.0; 24] });
+    random.insert("decoder.fc_z.bias".into(), Tensor { shape: vec![12], data: vec![0.25; 12] });
+    let random = from_state(&random, &Options::default()).unwrap().model;
+    let biases = |model: &Model| match &model.hypernetwork.heads[0].bias {
+        Source::Shared(bias) => bias.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(biases(&random).iter().zip(biases(&model)).all(|(a, b)| *a == b + 0.25));
+}
+
+#[test]
 fn a_file_of_latents_may_hold_the_model_too() {
     let own = &imported("hyper.pth", None, Options::default()).0.latents;
     assert_eq!(own.len(), 3);
@@ -230,10 +267,11 @@ fn wrong_checkpoints_get_a_sentence_that_says_where() {
         "siren.pth",
         "hyper.pth",
         "siren_pytorch_modulated.pth",
+        "onet.safetensors",
     ] {
         let whole = read(&fixture(name)).unwrap();
         let used: Vec<&String> = whole.keys().filter(|k| !k.contains("latent") || k.contains("to_mod")).collect();
-        let idle = ["lrs", "latents", "hypo", "grid"];
+        let idle = ["lrs", "latents", "hypo", "grid", "encoder"];
         for key in used.iter().filter(|k| !idle.iter().any(|i| k.contains(i))) {
             // Without a tensor: an error. (Without both of a last layer's, what is left may be a smaller network.)
             let mut state = whole.clone();
@@ -269,6 +307,16 @@ fn wrong_checkpoints_get_a_sentence_that_says_where() {
     let norm = "hyper_net.nets.0.net.0.1.weight";
     refused(&with("hyper.pth", norm), &own, &[norm]);
     refused(&with("siren_pytorch.pth", "modulator.layers.1.0.bias"), &own, &["modulator.layers.0.0", "missing"]);
+    let mut plain = read(&fixture("onet.safetensors")).unwrap();
+    plain.retain(|name, _| !name.contains("bn"));
+    refused(&plain, &own, &["decoder.bn", "cbatchnorm"]);
+    let mut deep = read(&fixture("onet.safetensors")).unwrap();
+    for block in 5..8 {
+        let of_last = deep.iter().filter(|(name, _)| name.contains("block4."));
+        let more: Vec<_> = of_last.map(|(n, t)| (n.replace("block4.", &format!("block{block}.")), t.clone())).collect();
+        deep.extend(more);
+    }
+    refused(&deep, &own, &["17 hidden layers", "16"]);
     let film = "modulated_siren/modulated_siren_layer/fi_lm/shift";
     refused(&with("functa.npz", film), &own, &[film, "single signal"]);
     refused(&StateDict::from([("x".into(), Tensor { shape: vec![2], data: vec![0.0; 2] })]), &own, &["layout"]);

@@ -73,10 +73,12 @@ Layouts and their conventions:
   functa         centre  yx    each-axis    unit       0,1    30           none
   deepsdf        (points x, y, z)           symmetric  -1,1   -            tanh
   siren-pytorch  corner  yx    each-axis    symmetric  0,1    30, then 1   none
+  onet           (points x, y, z)           symmetric  -1,1   -            none
 
 siren is vsitzmann/siren in Hypersine's own conventions; for files trained with that code as
 it stands say --coords corner --axes yx, which spans each axis. coin++ and functa add 1/2 to
-the output; so does the model.";
+the output; so does the model. onet is Occupancy Networks' decoder: its values are logits, and
+its own meshes are drawn at a probability of 0.2, which is mesh --level=-1.386.";
 
 fn parse_range(text: &str) -> Result<ValueRange, String> {
     let parts: Option<Vec<f32>> = text.split(',').map(|p| p.trim().parse().ok()).collect();

@@ -21,9 +21,9 @@ pub(super) fn none(names: Option<&[String]>) -> Result<LatentTable> {
     named(Vec::new(), Vec::new(), names)
 }
 
-/// The table in the checkpoint itself; empty where there is none.
-pub(super) fn own(state: &StateDict, names: Option<&[String]>) -> Result<LatentTable> {
-    let table = OWN.iter().find_map(|n| state.get(*n));
+/// The table in the checkpoint itself, under `other` or a usual name; empty where there is none.
+pub(super) fn own(state: &StateDict, other: Option<&str>, names: Option<&[String]>) -> Result<LatentTable> {
+    let table = other.into_iter().chain(OWN).find_map(|n| state.get(n));
     // functa's checkpoints hold the latent from which every signal's fit starts.
     let table = table.or_else(|| state.iter().find(|(k, _)| k.ends_with("latent_vector")).map(|(_, t)| t));
     let Some(table) = table else { return none(names) };

@@ -2,8 +2,8 @@
 
 use super::network::Network;
 use super::state::StateDict;
-use super::{coin, coinpp, deepsdf, functa, siren, siren_pytorch};
-use crate::model::{Activation, Align, Coordinates, Interval, Order, Span, ValueRange};
+use super::{coin, coinpp, deepsdf, functa, onet, siren, siren_pytorch};
+use crate::model::{Activation, Align, Coordinates, Interval, Order, Solid, Span, ValueRange};
 use crate::{Error, Result};
 
 /// Whose names and shapes a checkpoint has.
@@ -23,6 +23,9 @@ pub enum Layout {
     DeepSdf,
     /// lucidrains/siren-pytorch: a SIREN, and one whose sines a modulator multiplies.
     SirenPytorch,
+    /// autonomousvision/occupancy_networks: a residual decoder under conditional batch normalisation.
+    #[value(name = "onet")]
+    OccupancyNetworks,
 }
 
 /// What is applied to the outputs.
@@ -62,8 +65,15 @@ pub struct Conventions {
 }
 
 impl Layout {
-    const ALL: [Self; 6] =
-        [Self::Siren, Self::Coin, Self::CoinPlusPlus, Self::Functa, Self::DeepSdf, Self::SirenPytorch];
+    const ALL: [Self; 7] = [
+        Self::Siren,
+        Self::Coin,
+        Self::CoinPlusPlus,
+        Self::Functa,
+        Self::DeepSdf,
+        Self::SirenPytorch,
+        Self::OccupancyNetworks,
+    ];
 
     /// Whether the checkpoint has what only this layout has.
     fn matches(self, state: &StateDict) -> bool {
@@ -74,6 +84,7 @@ impl Layout {
             Self::Functa => functa::matches(state),
             Self::DeepSdf => deepsdf::matches(state),
             Self::SirenPytorch => siren_pytorch::matches(state),
+            Self::OccupancyNetworks => onet::matches(state),
         }
     }
 
@@ -103,7 +114,7 @@ impl Layout {
             Coordinates { order: Order::Yx, align: Align::Corner, span: Span::EachAxis, ..Coordinates::default() };
         let unit = ValueRange { low: 0.0, high: 1.0 };
         match self {
-            Self::Siren => native,
+            Self::Siren | Self::OccupancyNetworks => native,
             Self::Coin => {
                 Conventions { coordinates: Coordinates { span: Span::Height, ..rows }, values: unit, ..native }
             }
@@ -127,7 +138,18 @@ impl Layout {
             Self::Functa => functa::build(state, conventions),
             Self::DeepSdf => deepsdf::build(state, conventions),
             Self::SirenPytorch => siren_pytorch::build(state, conventions),
+            Self::OccupancyNetworks => onet::build(state, conventions),
         }
+    }
+
+    /// Under which name of its own a checkpoint may hold its latents.
+    pub(super) fn table(self) -> Option<&'static str> {
+        (self == Self::OccupancyNetworks).then_some(onet::TABLE)
+    }
+
+    /// What its values say of a solid, and where its box lies, if it knows.
+    pub(super) fn solid(self) -> Option<Solid> {
+        (self == Self::OccupancyNetworks).then(onet::solid)
     }
 }
 
@@ -140,6 +162,7 @@ impl std::fmt::Display for Layout {
             Self::Functa => "functa",
             Self::DeepSdf => "deepsdf",
             Self::SirenPytorch => "siren-pytorch",
+            Self::OccupancyNetworks => "onet",
         })
     }
 }

@@ -12,6 +12,7 @@ mod layout;
 mod modulated;
 mod network;
 mod numpy;
+mod onet;
 mod pickle;
 mod pth;
 mod siren;
@@ -116,7 +117,7 @@ pub fn from_state(state: &StateDict, options: &Options) -> Result<Imported> {
         }
         Some(file) => latents::from_file(file, latent_dim, names)?,
         None if latent_dim == 0 => latents::none(names)?,
-        None => latents::own(state, names)?,
+        None => latents::own(state, layout.table(), names)?,
     };
     let model = Model {
         inr: network.inr,
@@ -125,7 +126,7 @@ pub fn from_state(state: &StateDict, options: &Options) -> Result<Imported> {
         coordinates: conventions.coordinates,
         values: conventions.values,
         provenance: String::new(),
-        solid: None,
+        solid: layout.solid(),
         training: None,
     };
     model.validate().map_err(|e| not_finite(state).unwrap_or(e))?;
