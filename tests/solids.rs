@@ -115,6 +115,31 @@ fn a_shape_is_fitted_meshed_compared_and_seen() {
 }
 
 #[test]
+fn a_residual_decoder_learns_who_is_inside() {
+    let dir = tempfile::tempdir().unwrap();
+    let eggs = dir.path().join("eggs");
+    std::fs::create_dir(&eggs).unwrap();
+    for (i, height) in [0.3, 0.5, 0.7].into_iter().enumerate() {
+        ellipsoid(&eggs.join(format!("egg{i}.stl")), Vec3::new(0.8, height, 0.5));
+    }
+    // Occupancy Networks' decoder with three blocks instead of five.
+    let network = ["--width", "32", "--layers", "7", "--residual", "--activation", "relu", "--head", "film"];
+    let start = ["--trunk-layers", "0", "--init", "zero-residual", "--latent-dim", "8", "--latent-std", "1"];
+    let batch = ["--loss", "occupancy", "--points", "512", "--lr", "2e-3", "--steps", "600"];
+    json(dir.path(), &[&["train", "eggs", "-o", "eggs.safetensors"][..], &network, &start, &batch].concat());
+    let eval = json(dir.path(), &["eval", "eggs.safetensors", "eggs", "--resolution", "32"]);
+    let ious: Vec<f64> = eval["signals"].as_array().unwrap().iter().map(|s| s["iou"].as_f64().unwrap()).collect();
+    println!("a residual decoder of three eggs: IoU {ious:.4?}");
+    assert!(ious.len() == 3 && ious.iter().all(|&iou| iou > 0.93));
+    let info = json(dir.path(), &["info", "eggs.safetensors"]);
+    assert_eq!(info["inr"], "3-32x7-1 (3 residual)");
+    let stream = info["layers"].as_array().unwrap().iter().map(|l| l["stream"] == true);
+    assert!(stream.eq((0..8).map(|l| l % 2 == 0)));
+    let short = ["train", "eggs", "-o", "no.safetensors", "--residual", "--layers", "2"];
+    fails(dir.path(), &short, &["--residual", "--layers 3"]);
+}
+
+#[test]
 fn a_family_of_shapes_is_trained_and_others_are_encoded() {
     let dir = tempfile::tempdir().unwrap();
     let eggs = dir.path().join("eggs");

@@ -54,6 +54,7 @@ impl Info {
                 let activation = shape.activation.map(|a| json!(a));
                 json!({
                     "outputs": shape.outputs, "inputs": shape.inputs, "activation": activation, "head": head.kind(),
+                    "stream": shape.stream,
                     "spread": spreads.get(l),
                 })
             })
@@ -83,10 +84,11 @@ impl Info {
         for (l, (shape, head)) in model.inr.layers().iter().zip(&hyper.heads).enumerate() {
             let activation = shape.activation.map_or_else(|| "linear".to_owned(), |a| a.to_string());
             lines.push(format!(
-                "  layer {l:<3} [{}, {}], {activation}, {} head",
+                "  layer {l:<3} [{}, {}], {activation}, {} head{}",
                 shape.outputs,
                 shape.inputs,
-                head.kind()
+                head.kind(),
+                if shape.stream { ", carries the residual stream" } else { "" }
             ));
         }
         if !spreads.is_empty() {

@@ -42,6 +42,10 @@ pub struct NetworkConfig {
     /// Number of hidden layers
     #[arg(long, default_value_t = Self::default().layers)]
     pub layers: usize,
+    /// From the third on, every second one adds the sums of the one two before it to its own: residual blocks, as in
+    /// Occupancy Networks (whose decoder is --layers 11 --activation relu, and --head film in a family)
+    #[arg(long)]
+    pub residual: bool,
     /// Their activation
     #[arg(long, value_enum, default_value_t)]
     pub activation: ActivationKind,
@@ -73,6 +77,7 @@ impl Default for NetworkConfig {
         Self {
             width: 64,
             layers: 4,
+            residual: false,
             activation: ActivationKind::Sine,
             omega: 30.0,
             first_omega: None,
@@ -121,7 +126,10 @@ impl NetworkConfig {
             (_, features) => Encoding::Fourier { features, frequencies: frequencies(features * inputs) },
         };
         let omega = |l: usize| if l == 0 { self.first_omega.unwrap_or(self.omega) } else { self.omega };
-        let layer = |l| HiddenLayer::new(self.width, self.activation(omega(l)));
+        let layer = |l| HiddenLayer {
+            residual: self.residual && l > 0 && l % 2 == 0,
+            ..HiddenLayer::new(self.width, self.activation(omega(l)))
+        };
         let inr = Inr { inputs, outputs, encoding, hidden: (0..self.layers).map(layer).collect() };
         inr.validate()?;
         Ok(inr)
