@@ -58,9 +58,12 @@ fn random_choice(rng: &mut ChaCha8Rng) -> HeadChoice {
 fn stir_residuals(model: &mut Model, rng: &mut ChaCha8Rng) {
     let heads = &mut Arc::make_mut(&mut model.hypernetwork).heads;
     for ((head, layer), shape) in heads.iter_mut().zip(&model.inr.hidden).zip(model.inr.layers()) {
-        if let (true, Source::Shared(start)) | (true, Source::Linear(Generated { map: Dense { bias: start, .. }, .. })) =
-            (layer.residual, &mut head.weight)
-        {
+        let (Source::Shared(start) | Source::Linear(Generated { map: Dense { bias: start, .. }, .. })) =
+            &mut head.weight
+        else {
+            continue;
+        };
+        if layer.residual {
             let bound = (6.0 / shape.inputs as f32).sqrt() / layer.activation.omega().unwrap_or(1.0);
             start.iter_mut().for_each(|w| *w = rng.random_range(-bound..=bound));
         }

@@ -244,7 +244,8 @@ mod tests {
 
     /// Two residual blocks.
     fn blocks() -> Vec<HiddenLayer> {
-        let layer = |l| HiddenLayer { residual: l == 2 || l == 4, ..HiddenLayer::new(10, Activation::Sine { omega: 9.0 }) };
+        let layer =
+            |l| HiddenLayer { residual: l == 2 || l == 4, ..HiddenLayer::new(10, Activation::Sine { omega: 9.0 }) };
         (0..5).map(layer).collect()
     }
 

@@ -172,7 +172,9 @@ impl Config {
             }
         }
         if self.network.residual && self.network.layers < 3 {
-            return Err(Error::invalid("--residual adds the sums of the first hidden layer to the third's: give --layers 3 or more"));
+            return Err(Error::invalid(
+                "--residual adds the sums of the first hidden layer to the third's: give --layers 3 or more",
+            ));
         }
         if self.batch.sampling == Sampling::Error && self.batch.points == 0 {
             return Err(Error::invalid("--sampling error draws some of the pixels: say how many with --points"));
