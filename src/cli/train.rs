@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
 use hypersine::model::ValueRange;
 use hypersine::train::{Config, FamilyConfig, Signals};
@@ -41,7 +42,11 @@ impl Train {
         let base = if solids { Config::train_solids() } else { Config::train() };
         let base = self.records.settings(base, matches)?;
         let family = overlaid(&base.family.clone().unwrap_or_default(), &self.family, matches)?;
-        let config = self.settings.overlay(&base, Some(family), matches)?;
+        let mut config = self.settings.overlay(&base, Some(family), matches)?;
+        // What families of distances start with means nothing to other losses.
+        if !config.loss.is_of_distances() && matches.value_source("clamp") != Some(ValueSource::CommandLine) {
+            config.loss.clamp = None;
+        }
         let signals = if solids {
             Signals::load_solids(&self.folder)?
         } else {

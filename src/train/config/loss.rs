@@ -81,14 +81,18 @@ impl LossConfig {
         if self.kind == LossKind::Occupancy { Side::Occupancy } else { Side::Distance }
     }
 
+    /// Whether it compares a shape's signed distances.
+    pub fn is_of_distances(&self) -> bool {
+        matches!(self.kind, LossKind::Mse | LossKind::L1)
+    }
+
     /// Checks the settings for pictures, or for solids.
     pub(super) fn suits(&self, solids: bool) -> Result<()> {
         let positive = |v: f64| v.is_finite() && v > 0.0;
         if self.clamp.is_some_and(|c| !positive(c.into())) || !(self.eikonal == 0.0 || positive(self.eikonal)) {
             return Err(Error::invalid("--clamp must be more than 0, --eikonal 0 or more"));
         }
-        let distances = solids && matches!(self.kind, LossKind::Mse | LossKind::L1);
-        if !distances && (self.clamp.is_some() || self.eikonal > 0.0) {
+        if !(solids && self.is_of_distances()) && (self.clamp.is_some() || self.eikonal > 0.0) {
             return Err(Error::invalid("--clamp and --eikonal belong to signed distances, with --loss l1 or mse"));
         }
         if !solids && matches!(self.kind, LossKind::Occupancy | LossKind::Oriented) {
