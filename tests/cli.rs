@@ -382,7 +382,8 @@ fn a_record_fits_its_schema_and_becomes_a_page() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path();
     let look = ["bench", "--quick", "--points", "256", "--samples", "3", "-q", "-o"];
-    ok(folder, &[&look[..], &["now.json", "--csv", "now.csv", "--device", "cpu"]].concat());
+    // Somebody else who does not come changes nothing but a line.
+    ok(folder, &[&look[..], &["now.json", "--csv", "now.csv", "--device", "cpu", "--peer", "./nobody"]].concat());
     // A software driver takes seconds to compile a kernel: some are enough.
     ok(folder, &[&look[..], &["gpu.json", "--device", "gpu", "peak", "frame"]].concat());
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
@@ -401,6 +402,8 @@ fn a_record_fits_its_schema_and_becomes_a_page() {
     damaged["rows"][0]["time"]["clock"] = "sundial".into();
     assert!(!validator.is_valid(&damaged));
 
+    let absent = record["peers"].as_str().unwrap();
+    assert!(absent.starts_with("none: './nobody' cannot be started"), "{absent}");
     let rows = record["rows"].as_array().unwrap();
     for suite in ["peak", "evaluate", "generate", "crossover", "jets", "train-step", "trace", "frame"] {
         assert!(rows.iter().any(|r| r["suite"] == suite), "{suite}");

@@ -2,9 +2,12 @@
 
 It reads a command on each line of stdin and answers with a line of JSON on stdout:
 
-    about                       what this is: {"torch", "devices", "threads"}
-    load NAME MODE DEVICE FILE  a SIREN and its points, as FILE (JSON) describes them; MODE is eager, compile, graph
-                                (compile with CUDA graphs), half or half-compile
+    about                       what this is: {"name", "modes"}, a mode being {"on", "device", "mode", "called", "half"}: beside
+                                which devices ("cpu", "gpu", "software") it stands, the words for load, what people call
+                                it, and whether it computes in f16
+    load NAME MODE DEVICE FILE  a SIREN and its points, as FILE (JSON) describes them: "layers" ([outputs, inputs] each), "omega",
+                                "weights" and "coordinates" (files of little-endian 32-bit floats: each layer's weight,
+                                [outputs][inputs], and bias; [points][inputs])
     poison NAME                 the outputs become NaN
     run NAME REPEATS            {"seconds"} of all repeats
     store NAME FILE             the outputs as little-endian 32-bit floats
@@ -23,12 +26,13 @@ import time
 
 import torch
 
+# How torch compiles, the type of its numbers, and what people call it.
 MODES = {
-    "eager": (None, torch.float32),
-    "compile": ("default", torch.float32),
-    "graph": ("reduce-overhead", torch.float32),
-    "half": (None, torch.float16),
-    "half-compile": ("default", torch.float16),
+    "eager": (None, torch.float32, "eager"),
+    "compile": ("default", torch.float32, "compile"),
+    "graph": ("reduce-overhead", torch.float32, "CUDA graphs"),
+    "half": (None, torch.float16, "eager f16"),
+    "half-compile": ("default", torch.float16, "compile f16"),
 }
 
 
@@ -59,7 +63,7 @@ class Subject:
     def __init__(self, mode, device, path):
         with open(path) as file:
             about = json.load(file)
-        compile_mode, kind = MODES[mode]
+        compile_mode, kind, _ = MODES[mode]
         model = Siren(about["layers"], about["omega"])
         numbers, first = floats(about["weights"]), 0
         for layer in model.layers:
@@ -95,9 +99,16 @@ class Subject:
 def answer(subjects, words):
     command, *rest = words
     if command == "about":
-        devices = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
-        name = torch.cuda.get_device_name() if "cuda" in devices else None
-        return {"torch": torch.__version__, "devices": devices, "cuda": name, "threads": torch.get_num_threads()}
+        name = f"PyTorch {torch.__version__} on {torch.get_num_threads()} threads"
+        ways = [("cpu", "cpu", "eager"), ("cpu", "cpu", "compile")]
+        if torch.cuda.is_available():
+            name += ", " + torch.cuda.get_device_name()
+            ways += [("gpu", "cuda", mode) for mode in MODES]
+        modes = [
+            {"on": on, "device": device, "mode": mode, "called": f"PyTorch {MODES[mode][2]}", "half": mode.startswith("half")}
+            for on, device, mode in ways
+        ]
+        return {"name": name, "modes": modes}
     if command == "load":
         name, mode, device, path = rest
         subjects[name] = Subject(mode, device, path)

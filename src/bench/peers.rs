@@ -1,5 +1,5 @@
-//! Others that do the same work: PyTorch, where a Python has it. It runs beside this program and takes turns with it; its
-//! outputs are checked as ours are.
+//! Others that do the same work: PyTorch, where a Python has it, or any program that speaks as `scripts/peers/harness.py` does.
+//! They run beside this program and take turns with it; their outputs are checked as ours are.
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
@@ -20,14 +20,23 @@ use crate::measure::Clock;
 use crate::model::{Activation, Grid, Model, Source};
 use crate::{Error, Result};
 
-/// What the peer runs.
+/// What a Python runs.
 const SCRIPT: &str = include_str!("../../scripts/peers/harness.py");
 /// What f16 may err by (DESIGN's numerics).
 const HALF: f64 = 5e-3;
 
-/// A Python with PyTorch that answers; shared by its subjects.
+/// A program to be started.
 #[derive(Clone, Debug)]
-pub(super) struct Peers(Rc<RefCell<Talk>>);
+pub enum PeerCommand {
+    /// A Python that has PyTorch.
+    Python(String),
+    /// Another that speaks the same words.
+    Program(PathBuf),
+}
+
+/// A program that answers; shared by its subjects.
+#[derive(Clone, Debug)]
+pub(super) struct Peer(Rc<RefCell<Talk>>);
 
 #[derive(Debug)]
 struct Talk {
@@ -42,10 +51,33 @@ struct Talk {
 /// What the peer is.
 #[derive(Clone, Debug, Default, Deserialize)]
 struct About {
-    torch: String,
-    devices: Vec<String>,
-    cuda: Option<String>,
-    threads: usize,
+    name: String,
+    modes: Vec<Mode>,
+}
+
+/// A way in which it evaluates.
+#[derive(Clone, Debug, Deserialize)]
+struct Mode {
+    /// Beside which of our devices.
+    on: Kind,
+    /// What it calls its own device and this way.
+    device: String,
+    mode: String,
+    /// What people call it.
+    called: String,
+    /// Whether it computes in f16.
+    #[serde(default)]
+    half: bool,
+}
+
+/// What kind of device an engine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    Cpu,
+    Gpu,
+    /// A GPU's driver without a GPU.
+    Software,
 }
 
 /// A picture that a peer evaluates, too.
@@ -57,78 +89,71 @@ pub(super) struct Picture<'a> {
     pub work: Work,
 }
 
-impl Peers {
+impl Peer {
     /// Starts it.
     ///
     /// # Errors
-    /// Where that Python is not there, or has no PyTorch: in one line.
-    pub(super) fn start(python: &str) -> Result<Self> {
-        let found = Command::new(python).args(["-c", "import torch"]).stdin(Stdio::null()).output();
-        match found {
-            Ok(out) if out.status.success() => {}
-            Ok(_) => return Err(Error::invalid(format!("'{python}' cannot import torch"))),
-            Err(e) => return Err(Error::invalid(format!("'{python}' cannot be started ({e})"))),
-        }
+    /// Where it is not there, or says nothing of use: in one line.
+    pub(super) fn start(command: &PeerCommand) -> Result<Self> {
         let folder = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;
-        let script = folder.path().join("peer.py");
-        std::fs::write(&script, SCRIPT).map_err(Error::io("write", &script))?;
-        let mut command = Command::new(python);
-        command.arg(&script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().map_err(|e| Error::invalid(format!("'{python}' cannot be started ({e})")))?;
+        let (name, mut command) = match command {
+            PeerCommand::Python(python) => {
+                let found = Command::new(python).args(["-c", "import torch"]).stdin(Stdio::null()).output();
+                if found.is_ok_and(|out| !out.status.success()) {
+                    return Err(Error::invalid(format!("'{python}' cannot import torch")));
+                }
+                let script = folder.path().join("peer.py");
+                std::fs::write(&script, SCRIPT).map_err(Error::io("write", &script))?;
+                let mut command = Command::new(python);
+                command.arg(&script);
+                (python.clone(), command)
+            }
+            PeerCommand::Program(path) => (path.display().to_string(), Command::new(path)),
+        };
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().map_err(|e| Error::invalid(format!("'{name}' cannot be started ({e})")))?;
         let (Some(commands), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(Error::invalid(format!("'{python}' cannot be spoken to")));
+            return Err(Error::invalid(format!("'{name}' cannot be spoken to")));
         };
         let answers = BufReader::new(answers);
         let mut talk = Talk { child, commands, answers, folder, about: About::default(), subjects: 0 };
         let about = talk.ask(&["about"])?;
         talk.about =
-            serde_json::from_value(about).map_err(|e| Error::invalid(format!("the peer said nonsense ({e})")))?;
+            serde_json::from_value(about).map_err(|e| Error::invalid(format!("'{name}' says nonsense ({e})")))?;
         Ok(Self(Rc::new(RefCell::new(talk))))
     }
 
     /// Its name and version.
     pub(super) fn describe(&self) -> String {
-        let about = &self.0.borrow().about;
-        let cuda = about.cuda.as_ref().map_or(String::new(), |name| format!(", {name}"));
-        format!("PyTorch {} on {} threads{cuda}", about.torch, about.threads)
+        self.0.borrow().about.name.clone()
     }
 
-    /// What it calls a device, and its ways there; none where it cannot run there.
-    fn modes(&self, engine: &Engine) -> (&'static str, &'static [(&'static str, &'static str)]) {
-        let cuda = self.0.borrow().about.devices.iter().any(|d| d == "cuda");
-        match engine.gpu() {
-            None => ("cpu", &[("eager", "eager"), ("compile", "compile")]),
-            Some(ctx) if cuda && !ctx.is_software() => (
-                "cuda",
-                &[
-                    ("eager", "eager"),
-                    ("compile", "compile"),
-                    ("graph", "CUDA graphs"),
-                    ("half", "eager f16"),
-                    ("half-compile", "compile f16"),
-                ],
-            ),
-            Some(_) => ("", &[]),
-        }
+    /// Its ways beside a device.
+    fn modes(&self, engine: &Engine) -> Vec<Mode> {
+        let kind = match engine.gpu() {
+            None => Kind::Cpu,
+            Some(ctx) if ctx.is_software() => Kind::Software,
+            Some(_) => Kind::Gpu,
+        };
+        self.0.borrow().about.modes.iter().filter(|mode| mode.on == kind).cloned().collect()
     }
 }
 
 /// The same picture by the peer in all its ways; they take turns with the entry of that name.
 pub(super) fn evaluations<'a>(
-    peers: &Peers,
+    peer: &Peer,
     engine: &Engine,
     picture: &Picture<'a>,
     name: &str,
 ) -> Result<Vec<Entry<'a>>> {
-    let (device, modes) = peers.modes(engine);
     let mut entries = Vec::new();
-    for &(mode, called) in modes {
-        let file = peers.0.borrow_mut().describe(picture)?;
-        let (peers, expected) = (peers.clone(), Rc::clone(picture.expected));
+    for mode in peer.modes(engine) {
+        let file = peer.0.borrow_mut().describe(picture)?;
+        let (peer, expected, called) = (peer.clone(), Rc::clone(picture.expected), mode.called.clone());
         let mut entry = Entry::new(name, picture.shape.clone(), picture.work.clone(), move || {
-            Remote::load(peers, mode, device, &file, expected)
+            Remote::load(peer, &mode, &file, expected)
         });
-        entry.peer = Some(format!("PyTorch {called}"));
+        entry.peer = Some(called);
         entries.push(entry);
     }
     Ok(entries)
@@ -199,7 +224,7 @@ fn store(path: &Path, numbers: &[f32]) -> Result<PathBuf> {
 
 /// A subject in the other program.
 struct Remote {
-    peers: Peers,
+    peer: Peer,
     name: String,
     output: PathBuf,
     expected: Rc<Expected>,
@@ -207,28 +232,28 @@ struct Remote {
 }
 
 impl Remote {
-    fn load(peers: Peers, mode: &str, device: &str, file: &Path, expected: Rc<Expected>) -> Result<Self> {
+    fn load(peer: Peer, mode: &Mode, file: &Path, expected: Rc<Expected>) -> Result<Self> {
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        peers.0.borrow_mut().ask(&["load", &name, mode, device, &file.to_string_lossy()])?;
+        peer.0.borrow_mut().ask(&["load", &name, &mode.mode, &mode.device, &file.to_string_lossy()])?;
         let output = file.with_extension("outputs");
-        Ok(Self { peers, name, output, expected, half: mode.starts_with("half") })
+        Ok(Self { peer, name, output, expected, half: mode.half })
     }
 }
 
 impl Subject for Remote {
     fn poison(&mut self) -> Result<()> {
-        self.peers.0.borrow_mut().ask(&["poison", &self.name]).map(|_| ())
+        self.peer.0.borrow_mut().ask(&["poison", &self.name]).map(|_| ())
     }
 
     fn run(&mut self, repeats: u32) -> Result<Lap> {
-        let answer = self.peers.0.borrow_mut().ask(&["run", &self.name, &repeats.to_string()])?;
+        let answer = self.peer.0.borrow_mut().ask(&["run", &self.name, &repeats.to_string()])?;
         let seconds = answer.get("seconds").and_then(Value::as_f64);
         let seconds = seconds.ok_or_else(|| Error::invalid("the peer did not say how long it took"))?;
         Ok(Lap { seconds, clock: Clock::Wall })
     }
 
     fn check(&mut self) -> Result<Check> {
-        self.peers.0.borrow_mut().ask(&["store", &self.name, &self.output.to_string_lossy()])?;
+        self.peer.0.borrow_mut().ask(&["store", &self.name, &self.output.to_string_lossy()])?;
         let bytes = std::fs::read(&self.output).map_err(Error::io("read", &self.output))?;
         let values: Vec<f32> = bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
         let check = self.expected.check(&values);
@@ -238,6 +263,6 @@ impl Subject for Remote {
 
 impl Drop for Remote {
     fn drop(&mut self) {
-        let _ = self.peers.0.borrow_mut().ask(&["drop", &self.name]);
+        let _ = self.peer.0.borrow_mut().ask(&["drop", &self.name]);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::method::{Method, Subject};
-use super::peers::Peers;
+use super::peers::{Peer, PeerCommand};
 use super::record::{Costs, Device, Record, Row, Shape, Work};
 use super::{Suite, suites};
 use crate::Result;
@@ -24,8 +24,8 @@ pub struct Options {
     pub strategies: Vec<Strategy>,
     /// Seed of weights and inputs.
     pub seed: u64,
-    /// The Python whose PyTorch takes part, if one is to.
-    pub python: Option<String>,
+    /// Who else takes part.
+    pub peers: Vec<PeerCommand>,
 }
 
 /// How large cases are.
@@ -100,7 +100,7 @@ pub(super) struct Session<'a> {
     pub engines: &'a [Engine],
     pub options: &'a Options,
     pub scale: Scale,
-    pub peers: Option<Peers>,
+    pub peers: Vec<Peer>,
     pub record: Record,
     progress: &'a mut dyn FnMut(&Row),
 }
@@ -116,19 +116,21 @@ pub fn run(engines: &[Engine], options: &Options, progress: &mut dyn FnMut(&Row)
         engines,
         options,
         scale: Scale::new(engines, options),
-        peers: None,
+        peers: Vec::new(),
         record: Record::begin(options.method, options.quick, devices),
         progress,
     };
-    if let Some(python) = &options.python {
-        match Peers::start(python) {
-            Ok(peers) => {
-                session.record.peers = Some(peers.describe());
-                session.peers = Some(peers);
+    let mut named = Vec::new();
+    for command in &options.peers {
+        match Peer::start(command) {
+            Ok(peer) => {
+                named.push(peer.describe());
+                session.peers.push(peer);
             }
-            Err(reason) => session.record.peers = Some(format!("none: {reason}")),
+            Err(reason) => named.push(format!("none: {reason}")),
         }
     }
+    session.record.peers = (!named.is_empty()).then(|| named.join("; "));
     let before = references(engines)?;
     for suite in &options.suites {
         suites::run(*suite, &mut session)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use hypersine::bench::{Method, Options, Record, Suite, Verdict, compare, csv, header, line, report, run};
+use hypersine::bench::{Method, Options, PeerCommand, Record, Suite, Verdict, compare, csv, header, line, report, run};
 use hypersine::engine::{DeviceChoice, Engine, Strategy};
 use hypersine::output::write_atomically;
 use hypersine::{Error, gpu};
@@ -33,7 +33,7 @@ pub(super) struct Bench {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Show an older record instead of measuring anew
-    #[arg(long, value_name = "RECORD", conflicts_with_all = ["suites", "quick", "points", "samples", "output", "peers"])]
+    #[arg(long, value_name = "RECORD", conflicts_with_all = ["suites", "quick", "points", "samples", "output", "peers", "peer"])]
     read: Option<PathBuf>,
     /// Say of each row whether it became faster or slower than in that record
     #[arg(long, value_name = "RECORD")]
@@ -50,6 +50,9 @@ pub(super) struct Bench {
     /// Let PyTorch take turns with Hypersine: the Python that has it
     #[arg(long, value_name = "PYTHON", num_args = 0..=1, default_missing_value = "python3")]
     peers: Option<String>,
+    /// Let another program take turns, too, which speaks as docs/bench.md has it; burn's is in scripts/peers/burn
+    #[arg(long, value_name = "PROGRAM")]
+    peer: Vec<PathBuf>,
 }
 
 impl Bench {
@@ -107,6 +110,7 @@ impl Bench {
             Strategy::Auto => vec![Strategy::Materialised, Strategy::Fused],
             one => vec![one],
         };
+        let others = self.peer.iter().cloned().map(PeerCommand::Program);
         let method = if self.quick { Method::quick() } else { Method::thorough() };
         let options = Options {
             suites: if self.suites.is_empty() { Suite::ALL.to_vec() } else { self.suites.clone() },
@@ -115,7 +119,7 @@ impl Bench {
             points: self.points,
             strategies,
             seed: global.seed,
-            python: self.peers.clone(),
+            peers: self.peers.iter().cloned().map(PeerCommand::Python).chain(others).collect(),
         };
         if text {
             println!("{}", header());
