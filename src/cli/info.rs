@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use hypersine::cpu::{LayerSpread, Network, Spread};
-use hypersine::model::{Align, Encoding, Interval, Model, Order, Span};
+use hypersine::model::{Align, Encoding, Frame, Interval, Model, Order, Side, Solid, Span};
 use hypersine::train::Config;
 use serde_json::json;
 
@@ -135,17 +135,7 @@ impl Info {
                 ));
             }
         }
-        let c = model.coordinates;
-        let order = if c.order == Order::Xy { "x, y" } else { "y, x" };
-        let align = if c.align == Align::Centre { "pixel centres" } else { "corners at the ends" };
-        let interval = if c.interval == Interval::Symmetric { "[-1, 1]" } else { "[0, 1]" };
-        let span = match c.span {
-            Span::LongerSide => "the longer side",
-            Span::EachAxis => "each axis",
-            Span::Height => "the height",
-        };
-        lines.push(format!("coordinates {order}; {align}; {interval} along {span}"));
-        lines.push(format!("values      {} (black) to {} (white)", model.values.low, model.values.high));
+        lines.extend(if let Some(solid) = &model.solid { of_solid(solid) } else { of_picture(model) });
         if hyper.heads.iter().all(hypersine::model::Head::is_shared) {
             lines.push("a single INR: no latent is needed".into());
         }
@@ -157,6 +147,35 @@ impl Info {
         }
         lines.join("\n")
     }
+}
+
+/// The conventions of pictures.
+fn of_picture(model: &Model) -> [String; 2] {
+    let c = model.coordinates;
+    let order = if c.order == Order::Xy { "x, y" } else { "y, x" };
+    let align = if c.align == Align::Centre { "pixel centres" } else { "corners at the ends" };
+    let interval = if c.interval == Interval::Symmetric { "[-1, 1]" } else { "[0, 1]" };
+    let span = match c.span {
+        Span::LongerSide => "the longer side",
+        Span::EachAxis => "each axis",
+        Span::Height => "the height",
+    };
+    let values = format!("values      {} (black) to {} (white)", model.values.low, model.values.high);
+    [format!("coordinates {order}; {align}; {interval} along {span}"), values]
+}
+
+/// The conventions of solids.
+fn of_solid(solid: &Solid) -> [String; 2] {
+    let values = match solid.values {
+        Side::Distance => "signed distances in units of the box, negative inside",
+        Side::Occupancy => "logits of being inside, positive there",
+    };
+    let place = match solid.frames.as_slice() {
+        [] => String::new(),
+        [Frame { centre, scale }] => format!("; in the world around {centre:?}, {scale} to each side"),
+        _ => "; each latent has a place of its own in the world".into(),
+    };
+    [format!("coordinates x, y (up), z; the box [-1, 1]^3{place}"), format!("values      {values}")]
 }
 
 /// The middles of the cells of a lattice over the interval of the model's coordinates, `[points][inputs]`.
