@@ -1,11 +1,15 @@
 // From the gradient with respect to the outputs back to that with respect to every layer's sums, all layers in one
 // kernel; ${ tile_bytes } bytes of workgroup memory.
 //
-// The mirror image of `evaluate.wgsl`, with the same tile: an invocation owns ${ rows } rows x ${ quads * 4 } points, whose gradients stay in
-// its registers from layer to layer. A step back is a product with the transposed weights over slabs of ${ slab } of the upper
+// The mirror image of `evaluate.wgsl`, with the same tile: an invocation owns ${ rows } rows x ${ quads * 4 // columns } points${ " x " ~ columns ~ " columns" if columns > 1 }, whose gradients
+// stay in its registers from layer to layer. A step back is a product with the transposed weights over slabs of ${ slab } of the upper
 // layer's rows, then the activation's slope at the sums on the tape. Where gradients go over them, the sums are no
 // longer needed. Gradients with respect to biases, gains and shifts are sums over the workgroup's points, added up over
 // workgroups by `theta-gradient.wgsl`.
+//# if columns > 1
+// Where points have derivatives, that slope is the chain rule's adjoint over a point's columns. Biases and shifts act on
+// values alone, gains on all columns.
+//# endif
 
 struct Job {
     theta_stride: u32,
@@ -19,6 +23,9 @@ struct Job {
 @group(0) @binding(0) var<uniform> job: Job;
 @group(0) @binding(1) var<uniform> layers: array<Layer, ${ hidden + 1 }>;
 //# include "include/activate.wgsl"
+//# if columns > 1
+//# include "include/jets.wgsl"
+//# endif
 //# include "include/fill.wgsl"
 //# include "include/tape.wgsl"
 // [latents][workgroups][layers]: gradients with respect to the layer's bias, gain and shift, padded rows of each.
@@ -26,7 +33,8 @@ struct Job {
 
 const THREADS = ${ threads }u;
 const POINT_GROUPS = ${ point_groups }u;
-const POINTS4 = ${ points_per_group // 4 }u;
+// vec4s of a row of gradients: ${ "quads of points" if columns == 1 else "the columns of all quads of points, one after another" }.
+const POINTS4 = ${ point_groups * quads }u;
 const SLAB = ${ slab }u;
 const SLAB4 = ${ slab // 4 }u;
 const ROWS4 = ${ rows4 }u;
@@ -126,10 +134,10 @@ fn main(
 //# endif
             workgroupBarrier();
             if (l == ${ hidden }u && exists) {
-                // The last layer's bias.
+                // The last layer's bias: of values alone.
                 for (var i = t; i < depth / 4u; i += THREADS) {
                     var sum = vec4(0.0);
-                    for (var q = 0u; q < POINTS4; q++) {
+                    for (var q = 0u; q < ${ point_groups * quads // columns }u; q++) {
 //# for e in range(4)
                         sum[${ e }] += dot(tile[base + (4u * i + ${ e }u) * POINTS4 + q], vec4(1.0));
 //# endfor
@@ -173,31 +181,45 @@ fn main(
         var biases_${ r } = vec4(0.0);
 //# endfor
         // A loop over arrays, not unrolled: nine slopes times ${ rows * quads } would be more code than drivers can take.
-        var at: array<vec4<f32>, ${ rows * quads }>;
+        var at: array<${ "vec4<f32>" if columns == 1 else "Jet" }, ${ rows * quads // columns }>;
 //# for i in range(rows)
 //# for q in range(quads)
-        at[${ i * quads + q }] = vec4(0.0);
+//# set here = i * quads + q if columns == 1 else i ~ "][" ~ q
+        at[${ here }] = vec4(0.0);
 //# endfor
         if (row_group * ${ rows }u + ${ i }u < 4u * rows4) {
 //# for q in range(quads)
-            at[${ i * quads + q }] = sums[sum_at(latent, row + row_group * ${ rows }u + ${ i }u, first_quad + ${ q }u * POINT_GROUPS + column)];
+//# set here = i * quads + q if columns == 1 else i ~ "][" ~ q
+            at[${ here }] = sums[sum_at(latent, row + row_group * ${ rows }u + ${ i }u, first_quad + ${ q }u * POINT_GROUPS + column)];
 //# endfor
         }
 //# endfor
 //# if modulated
-        var values: array<vec4<f32>, ${ rows * quads }>;
+        var values = at;
         if (place == 2u) {
-            for (var n = 0u; n < ${ rows * quads }u; n++) { values[n] = activate(code, at[n], a, b); }
-        } else {
-            values = at;
+            for (var n = 0u; n < ${ rows * quads // columns }u; n++) { values[n] = ${ "activate" if columns == 1 else "activate_jet" }(code, at[n], a, b); }
         }
 //# for i in range(rows)
 //# for q in range(quads)
+//# if columns == 1
         at[${ i * quads + q }] = fma(at[${ i * quads + q }], vec4(gain_before_${ i // 4 }[${ i % 4 }]), vec4(shift_before_${ i // 4 }[${ i % 4 }]));
+//# else
+        at[${ i }][${ q }] = at[${ i }][${ q }] * gain_before_${ i // 4 }[${ i % 4 }]${ " + shift_before_" ~ i // 4 ~ "[" ~ i % 4 ~ "]" if q == 0 };
+//# endif
 //# endfor
 //# endfor
 //# endif
+//# if columns == 1
         for (var n = 0u; n < ${ rows * quads }u; n++) { at[n] = slope(code, at[n], a, b); }
+//# else
+        var above: array<Jet, ${ rows }>;
+//# for i in range(rows)
+//# for q in range(quads)
+        above[${ i }][${ q }] = c_${ i }_${ q }${ " * gain_after_" ~ i // 4 ~ "[" ~ i % 4 ~ "]" if modulated };
+//# endfor
+//# endfor
+        for (var n = 0u; n < ${ rows }u; n++) { at[n] = activate_jet_vjp(code, at[n], above[n], a, b); }
+//# endif
 //# if stream
         let carries = ((STREAM >> (l - 1u)) & 1u) == 1u;
 //# endif
@@ -205,20 +227,25 @@ fn main(
 //# set r = i // 4
 //# set e = i % 4
 //# for q in range(quads)
+//# set here = i * quads + q if columns == 1 else i ~ "][" ~ q
 //# if modulated
-        let v_${ i }_${ q } = c_${ i }_${ q } * gain_after_${ r }[${ e }] * at[${ i * quads + q }];
+        let v_${ i }_${ q } = ${ "c_" ~ i ~ "_" ~ q ~ " * gain_after_" ~ r ~ "[" ~ e ~ "] * " if columns == 1 }at[${ here }];
         let m_${ i }_${ q } = select(v_${ i }_${ q }, c_${ i }_${ q }, place == 2u);
+//# if columns == 1 or q == 0
         shifts_${ r }[${ e }] += dot(m_${ i }_${ q }, vec4(1.0));
-        gains_${ r }[${ e }] += dot(m_${ i }_${ q }, values[${ i * quads + q }]);
+//# endif
+        gains_${ r }[${ e }] += dot(m_${ i }_${ q }, values[${ here }]);
         d_${ i }_${ q } = v_${ i }_${ q } * gain_before_${ r }[${ e }];
 //# else
-        d_${ i }_${ q } = c_${ i }_${ q } * at[${ i * quads + q }];
+        d_${ i }_${ q } = ${ "c_" ~ i ~ "_" ~ q ~ " * " if columns == 1 }at[${ here }];
 //# endif
 //# if stream
         d_${ i }_${ q } += select(vec4(0.0), stream_${ i }_${ q }, carries);
         stream_${ i }_${ q } = select(stream_${ i }_${ q }, d_${ i }_${ q }, carries);
 //# endif
+//# if columns == 1 or q == 0
         biases_${ r }[${ e }] += dot(d_${ i }_${ q }, vec4(1.0));
+//# endif
 //# endfor
 //# endfor
         if (exists) {

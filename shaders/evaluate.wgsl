@@ -6,7 +6,7 @@
 // (`fill`: a load where theta was materialised, the head's own arithmetic where it is fused), and every
 // invocation adds the slab's outer products to its register tile.
 //# if columns > 1
-// A point's columns are its value, its derivative along each coordinate${ " and its Laplacian" if curvatures }. They go through the products
+// A point's columns are its value, its derivative along each coordinate${ " and its Laplacian" if laplacian }. They go through the products
 // as other points do: only the bias, which has no derivatives, and the activation tell them apart.
 //# endif
 //# if tape
@@ -91,9 +91,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# endif
 
 //# if tape
-    // The layer's first row on the tape, and this invocation's first quad of points.
+    // The layer's first row on the tape, and where this workgroup's part of a row and this invocation's quads start.
     var tape_row = 0u;
-    let tape_quad = first_point / 4u + column;
+    let first_lane = group % job.tiles * LANES4;
+    let tape_quad = first_lane + column;
 //# endif
     for (var l = 0u; l < ${ hidden }u; l++) {
         let inputs = layers[l].inputs;
@@ -125,7 +126,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                     tile[base + i] = x;
 //# if tape
                     if (l == 0u${ " && picture < job.latents" if slots > 1 }) {
-                        activations[activation_at(picture, ENCODED_ROW + row, first_point / 4u + i % LANES4)] = x;
+                        activations[activation_at(picture, ENCODED_ROW + row, first_lane + i % LANES4)] = x;
                     }
 //# endif
                 }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use common::random::{ACTIVATIONS, random_model};
+use common::random::{ACTIVATIONS, random_model, random_model_of};
 use common::{gpu_engines, list};
 use hypersine::cpu::{Gradients, Network};
 use hypersine::engine::Engine;
@@ -15,8 +15,8 @@ use hypersine::gpu::Learner;
 use hypersine::math::Real;
 use hypersine::model::heads::{Multiplier, Place};
 use hypersine::model::{
-    Activation, Batch, Domain, Encoding, Family, Head, HeadChoice, HiddenLayer, Importance, Inr, Jet, Loss, Losses,
-    Model, Objective, Penalties, Supervised, WeightChoice,
+    Activation, Batch, Domain, Encoding, Family, Goal, Head, HeadChoice, HiddenLayer, Importance, Inr, Jet, Loss,
+    Losses, Model, Objective, Oriented, OrientedWeights, Penalties, Supervised, WeightChoice,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -357,34 +357,70 @@ fn no_latents_and_no_points() {
     assert_eq!(gradients.latents.len(), 6);
 }
 
+/// What a GPU is to learn from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Aim {
+    /// Values or derivatives that are given; of one output with an eikonal term, where these are derivatives.
+    Given(Jet),
+    /// Oriented points of a surface.
+    Oriented,
+}
+
 /// Relative L2 error of every tensor's gradient on a GPU, at worst; with the loss's.
-fn gpu_error(engine: &Engine, model: &Arc<Model>, count: usize, points: usize, rng: &mut ChaCha8Rng) -> (f64, f64) {
-    let dim = model.latent_dim();
+fn gpu_error(
+    engine: &Engine,
+    model: &Arc<Model>,
+    (count, points): (usize, usize),
+    aim: Aim,
+    rng: &mut ChaCha8Rng,
+) -> (f64, f64) {
+    let (dim, inputs, outputs) = (model.latent_dim(), model.inr.inputs, model.inr.outputs);
     let z = &model.latents.values()[..count * dim];
-    let coordinates: Vec<f32> = (0..count * points * model.inr.inputs).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let wide: Vec<f64> = z.iter().map(|&v| f64::from(v)).collect();
+    let coordinates: Vec<f32> = (0..count * points * inputs).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let network = Network::oracle(model);
     let loss = [Loss::Mse, Loss::L1, Loss::BceLogits][rng.random_range(0..3)];
+    let of = if let Aim::Given(jet) = aim { jet } else { Jet::Gradient };
+    // The size of what is compared.
+    let scales = Wavy::new(&network, &model.inr, &wide, count, &coordinates, of).scales;
+    let size = 1.0 / scales.iter().fold(1.0_f64, |least, s| least.min(*s));
     // L1's slope jumps where an output meets its target: far targets keep rounding from deciding on which side it is.
-    let reach = if loss == Loss::L1 { 1e3 } else { 1.0 };
-    let target = |_| reach * rng.random_range(-1.0..1.0_f32);
-    let targets: Vec<f32> = (0..count * points * model.inr.outputs).map(target).collect();
+    let reach = if loss == Loss::L1 { 1e3 * size } else { size };
+    let each = if of == Jet::Gradient { inputs * outputs } else { outputs };
+    let targets: Vec<f32> = (0..count * points * each).map(|_| (reach * rng.random_range(-1.0..1.0)) as f32).collect();
     let weights: Vec<f32> = (0..count * points).map(|_| rng.random_range(0.2..2.0)).collect();
     let measured = [(); 2].map(|()| weights.iter().map(|_| AtomicU32::default()).collect::<Vec<_>>());
-    let objective = Supervised {
-        loss,
-        penalties: Penalties { latents: 0.0, theta: [0.0, 0.3][rng.random_range(0..2)] },
-        importance: rng.random::<bool>().then_some(Importance { weights: &weights, errors: &measured[0] }),
-        ..Supervised::new(&targets, count, model.inr.outputs)
+    let penalties = Penalties { latents: 0.0, theta: [0.0, 0.3][rng.random_range(0..2)] };
+    let importance = rng.random::<bool>();
+    let on = points.div_ceil(2);
+    let normal = || [(); 3].map(|()| rng.random_range(-1.0..1.0_f32));
+    let normals: Vec<f32> = std::iter::repeat_with(normal)
+        .take(count * on)
+        .flat_map(|n| n.map(|c| c / n.map(|c| c * c).iter().sum::<f32>().sqrt()))
+        .collect();
+    let goal = |errors| match aim {
+        Aim::Given(_) => Goal::Supervised(Supervised {
+            loss,
+            of,
+            within: (of != Jet::Value && loss != Loss::L1).then_some(size as f32),
+            eikonal: if of != Jet::Value && outputs == 1 { 0.1 } else { 0.0 },
+            penalties,
+            importance: importance.then_some(Importance { weights: &weights, errors }),
+            ..Supervised::new(&targets, count, outputs)
+        }),
+        Aim::Oriented => {
+            let weights = OrientedWeights::default();
+            Goal::Oriented(Oriented { latents: count, points, on, normals: &normals, weights, penalties })
+        }
     };
-    let network = Network::oracle(model);
+    let objective = goal(&measured[0]);
     let mut exact = Gradients::new(&network);
-    let wide: Vec<f64> = z.iter().map(|&v| f64::from(v)).collect();
     let want = network.backward(Batch { count, latents: &wide, coordinates: &coordinates }, &objective, &mut exact);
 
     let mut learner = Learner::new(engine.gpu().unwrap(), model, false).unwrap();
     let batch = Batch { count, latents: z, coordinates: &coordinates };
     let mut dz = vec![0.0; z.len()];
-    let importance = objective.importance.map(|i| Importance { errors: &measured[1], ..i });
-    let objective = Supervised { importance, ..objective };
+    let objective = goal(&measured[1]);
     let got = learner.backward(batch, &objective, false, &mut dz).unwrap();
     let [exact_errors, got_errors] = measured.each_ref().map(|m| m.iter().map(|e| f32::from_bits(e.load(Relaxed))));
     for (exact, got) in exact_errors.zip(got_errors) {
@@ -398,7 +434,7 @@ fn gpu_error(engine: &Engine, model: &Arc<Model>, count: usize, points: usize, r
     learner.backward(batch, &objective, true, &mut frozen).unwrap();
     assert_eq!(frozen, dz);
 
-    let loss = (got.total() - want.total()).abs() / want.total();
+    let apart = (got.total() - want.total()).abs() / want.total();
     let mut gradients = learner.gradients().unwrap();
     let mut tensors: Vec<(String, Vec<f64>, Vec<f32>)> = (exact.hypernetwork.tensors_mut().into_iter())
         .zip(gradients.tensors_mut())
@@ -415,15 +451,14 @@ fn gpu_error(engine: &Engine, model: &Arc<Model>, count: usize, points: usize, r
         let error = norm(&difference) / norm(exact).max(1e-6 * whole);
         assert!(
             error <= 1e-3,
-            "{} on {}, {count} latents, {points} points, {:?}: {name} is wrong by {error:.1e}; heads {:?}",
+            "{} on {}, {count} latents, {points} points, {aim:?}, {loss:?}: {name} is wrong by {error:.1e}; heads {:?}",
             model.inr,
             engine.describe(),
-            objective.loss,
             model.hypernetwork.heads.iter().map(Head::kind).collect::<Vec<_>>(),
         );
         worst = worst.max(error);
     }
-    (worst, loss)
+    (worst, apart)
 }
 
 #[test]
@@ -434,11 +469,34 @@ fn gpus_equal_the_f64_twin() {
         for i in 0..18 {
             let (model, latents) = random_model(&mut rng, ACTIVATIONS[i % ACTIVATIONS.len()]);
             let points = [1, 65, 130, 257, 700][rng.random_range(0..5)];
-            let (w, l) = gpu_error(&engine, &model, latents, points, &mut rng);
+            let (w, l) = gpu_error(&engine, &model, (latents, points), Aim::Given(Jet::Value), &mut rng);
             (worst, loss) = (worst.max(w), loss.max(l));
         }
         println!("{}: relative L2 {worst:.1e} at worst, losses {loss:.1e}", engine.describe());
         assert!(loss < 1e-5);
+    }
+}
+
+#[test]
+fn gpus_learn_from_derivatives_as_the_f64_twin() {
+    for engine in gpu_engines() {
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        for aim in [Aim::Given(Jet::Gradient), Aim::Given(Jet::Laplacian), Aim::Oriented] {
+            let (mut worst, mut loss) = (0.0_f64, 0.0_f64);
+            for i in 0..18 {
+                // A distance in space, and else any numbers; every other time one output, whose slopes are to be of length one.
+                let numbers = match aim {
+                    Aim::Oriented => Some((3, 1)),
+                    Aim::Given(_) => (i % 2 == 0).then_some((1 + i / 2 % 3, 1)),
+                };
+                let (model, latents) = random_model_of(&mut rng, ACTIVATIONS[i % ACTIVATIONS.len()], numbers);
+                let points = [1, 30, 65, 130, 300][rng.random_range(0..5)];
+                let (w, l) = gpu_error(&engine, &model, (latents, points), aim, &mut rng);
+                (worst, loss) = (worst.max(w), loss.max(l));
+            }
+            println!("{}, {aim:?}: relative L2 {worst:.1e} at worst, losses {loss:.1e}", engine.describe());
+            assert!(loss < 1e-4);
+        }
     }
 }
 
@@ -452,9 +510,15 @@ fn blocks_and_chunks_add_up() {
         let modulation = Some((Place::BeforeOmega, true, true));
         let family =
             family.build(Inr::siren(2, 301, 2, 1, 30.0), |_| HeadChoice { weight: WeightChoice::Linear, modulation });
-        for (model, latents, points) in [(single, 1, 40_000), (Arc::new(family), 200, 3)] {
-            let (error, _) = gpu_error(&engine, &model, latents, points, &mut rng);
-            let what = format!("{}, {latents} latents, {points} points", model.inr);
+        let (family, [value, laplacian]) = (Arc::new(family), [Jet::Value, Jet::Laplacian].map(Aim::Given));
+        for (model, batch, aim) in [
+            (&single, (1, 40_000), value),
+            (&family, (200, 3), value),
+            (&single, (1, 10_000), laplacian),
+            (&family, (200, 3), laplacian),
+        ] {
+            let (error, _) = gpu_error(&engine, model, batch, aim, &mut rng);
+            let what = format!("{}, latents and points {batch:?}, {aim:?}", model.inr);
             println!("{what} on {}: relative L2 {error:.1e}", engine.describe());
         }
     }

@@ -12,7 +12,10 @@ use hypersine::engine::Engine;
 use hypersine::model::file;
 use hypersine::model::{Coordinates, Domain, ValueRange};
 use hypersine::signal::{Canvas, Depth, Picture, pictures, write_rows};
-use hypersine::train::{BatchConfig, Config, FamilyConfig, NetworkConfig, OptimiserConfig, Sampling, Signals, Trainer};
+use hypersine::train::{
+    BatchConfig, Config, FamilyConfig, LossConfig, LossKind, NetworkConfig, OptimiserConfig, Sampling, Signals,
+    Supervise, Trainer,
+};
 
 fn hypersine(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hypersine"));
@@ -342,6 +345,18 @@ fn apart(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| ((a - b) / b).abs()).fold(0.0, f64::max)
 }
 
+/// Points of a sphere along a spiral, each with its normal, as XYZ text.
+fn oriented_ball(points: u16) -> String {
+    let line = |i: u16| {
+        let z = 1.0 - (2.0 * f32::from(i) + 1.0) / f32::from(points);
+        let (sine, cosine) = (2.4 * f32::from(i)).sin_cos();
+        let r = (1.0 - z * z).sqrt();
+        let [x, y] = [r * cosine, r * sine];
+        format!("{x} {y} {z} {x} {y} {z}\n")
+    };
+    (0..points).map(line).collect()
+}
+
 #[test]
 fn gpus_learn_as_the_cpu_does() {
     let folder = tempfile::tempdir().unwrap();
@@ -371,8 +386,28 @@ fn gpus_learn_as_the_cpu_does() {
         batch: BatchConfig { sampling: Sampling::Uniform, ..family.batch.clone() },
         ..family.clone()
     };
-    let cases = [("family", family, load(folder.path())), ("meta-learned", meta, load(folder.path()))];
-    let cases = cases.into_iter().chain([("picture", single, load(&folder.path().join("disc01.png")))]);
+    // A picture from its Laplacian, and a solid from oriented points: losses of derivatives.
+    let poisson = Config {
+        network: NetworkConfig { width: 20, layers: 2, ..NetworkConfig::default() },
+        loss: LossConfig { supervise: Supervise::Laplacian, ..LossConfig::default() },
+        ..single.clone()
+    };
+    let solid = Config {
+        network: NetworkConfig { width: 20, layers: 2, ..NetworkConfig::default() },
+        loss: LossConfig { kind: LossKind::Oriented, ..LossConfig::default() },
+        batch: BatchConfig { points: 150, ..BatchConfig::default() },
+        ..Config::fit_solid()
+    };
+    let picture = load(&folder.path().join("disc01.png"));
+    let ball = folder.path().join("ball.xyz");
+    std::fs::write(&ball, oriented_ball(400)).unwrap();
+    let cases = [
+        ("family", family, load(folder.path())),
+        ("meta-learned", meta, load(folder.path())),
+        ("picture", single, picture.clone()),
+        ("picture's Laplacian", poisson, picture),
+        ("oriented points", solid, Signals::load_solids(&ball).unwrap()),
+    ];
     for (name, config, signals) in cases {
         let (want, cpu) = run(&Engine::cpu(), &config, &signals, 20);
         for engine in gpu_engines() {

@@ -16,7 +16,7 @@ use hypersine::signal::shape::{Geometry, Shape, load};
 use hypersine::surface::{Implicit, Search, Settings, components, extract, write};
 use hypersine::trace::Scene;
 
-/// On the CPU backend, which alone learns from derivatives.
+/// On the CPU backend, the fastest where there is no GPU but in software.
 fn hypersine(folder: &Path, arguments: &[&str]) -> Output {
     program::hypersine(folder, &[arguments, &["--device", "cpu"]].concat())
 }

@@ -19,3 +19,12 @@ fn curvature_finer(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, a: f32, b: f32) ->
     return select(vec4(-2.0), vec4(2.0), u > vec4(0.0)) * s1 / v1 - w * w * s;
 }
 //# endif
+//# if thirds
+
+// -omega v' (3 omega v'' s + omega v' s1), for v has no third derivative
+fn third_finer(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    let w1 = TURN * a * (2.0 * abs(u) + 1.0);
+    let w2 = select(vec4(-2.0), vec4(2.0), u > vec4(0.0)) * TURN * a;
+    return -w1 * fma(3.0 * w2, s, w1 * s1);
+}
+//# endif

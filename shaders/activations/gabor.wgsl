@@ -21,3 +21,13 @@ fn curvature_gabor(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, a: f32, b: f32) ->
     return -(w * w + c + v * v) * s - 2.0 * v * s1;
 }
 //# endif
+//# if thirds
+
+// The derivative of that: -(omega^2 + 3 c + (c u)^2) s1 - 2 c u (c s + s2)
+fn third_gabor(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    let w = TURN * a;
+    let c = 2.0 * b * b;
+    let v = c * u;
+    return -(w * w + 3.0 * c + v * v) * s1 - 2.0 * v * fma(vec4(c), s, s2);
+}
+//# endif

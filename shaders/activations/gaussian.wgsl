@@ -17,3 +17,10 @@ fn curvature_gaussian(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, a: f32, b: f32)
     return -2.0 * a * a * fma(u, s1, s);
 }
 //# endif
+//# if thirds
+
+// -2 a^2 (2 s1 + u s2)
+fn third_gaussian(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    return -2.0 * a * a * fma(u, s2, 2.0 * s1);
+}
+//# endif

@@ -16,3 +16,10 @@ fn curvature_leaky_relu(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, a: f32, b: f3
     return vec4(0.0);
 }
 //# endif
+//# if thirds
+
+// None, but for the corner.
+fn third_leaky_relu(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    return vec4(0.0);
+}
+//# endif

@@ -18,3 +18,10 @@ fn curvature_sigmoid(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, a: f32, b: f32) 
     return s1 * (1.0 - 2.0 * s);
 }
 //# endif
+//# if thirds
+
+// s2 (1 - 2 s) - 2 s1^2
+fn third_sigmoid(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    return s2 * (1.0 - 2.0 * s) - 2.0 * s1 * s1;
+}
+//# endif

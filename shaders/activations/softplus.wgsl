@@ -18,3 +18,10 @@ fn curvature_softplus(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, a: f32, b: f32)
     return a * s1 * (1.0 - s1);
 }
 //# endif
+//# if thirds
+
+// a s2 (1 - 2 s1)
+fn third_softplus(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    return a * s2 * (1.0 - 2.0 * s1);
+}
+//# endif

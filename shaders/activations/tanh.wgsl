@@ -18,3 +18,10 @@ fn curvature_tanh(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, a: f32, b: f32) -> 
     return -2.0 * s * s1;
 }
 //# endif
+//# if thirds
+
+// 2 s1 (2 s^2 - s1)
+fn third_tanh(u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+    return 2.0 * s1 * (2.0 * s * s - s1);
+}
+//# endif

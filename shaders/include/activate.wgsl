@@ -1,40 +1,25 @@
-// activate: one of the activations that this model has; codes as in `gpu/layout.rs`. slope: its derivative, where the
-// kernel wants it. curvature: its second one, from the value s and the slope s1 at u.
+// activate: one of the activations that this model has; codes as in `gpu/layout.rs`. Where the kernel wants them its
+// derivatives: slope, curvature from the value s and the slope s1 at u, and third from these and the curvature s2.
 //# include "include/functions.wgsl"
 //# for activation in activations
 //# include "activations/" ~ activation.kind ~ ".wgsl"
 //# endfor
-//# for function in (["activate", "slope"] if slopes else ["activate"])
+//# set functions = [["activate", true, "", "u"], ["slope", slopes, "", "vec4(1.0)"]]
+//# set more = [["curvature", curvatures, "s, s1, ", "vec4(0.0)"], ["third", thirds, "s, s1, s2, ", "vec4(0.0)"]]
+//# for function, wanted, known, of_none in functions + more if wanted
 
-fn ${ function }(code: u32, u: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
+fn ${ function }(code: u32, u: vec4<f32>, ${ known | replace(",", ": vec4<f32>,") }a: f32, b: f32) -> vec4<f32> {
 //# if activations | length == 1
-    return ${ function }_${ activations[0].kind | replace("-", "_") }(u, a, b);
+    return ${ function }_${ activations[0].kind | replace("-", "_") }(u, ${ known }a, b);
 //# elif activations | length > 1
     switch code {
 //# for activation in activations
-        case ${ activation.code }u: { return ${ function }_${ activation.kind | replace("-", "_") }(u, a, b); }
+        case ${ activation.code }u: { return ${ function }_${ activation.kind | replace("-", "_") }(u, ${ known }a, b); }
 //# endfor
-        default: { return ${ "u" if function == "activate" else "vec4(1.0)" }; }
+        default: { return ${ of_none }; }
     }
 //# else
-    return ${ "u" if function == "activate" else "vec4(1.0)" };
+    return ${ of_none };
 //# endif
 }
 //# endfor
-//# if curvatures
-
-fn curvature(code: u32, u: vec4<f32>, s: vec4<f32>, s1: vec4<f32>, a: f32, b: f32) -> vec4<f32> {
-//# if activations | length == 1
-    return curvature_${ activations[0].kind | replace("-", "_") }(u, s, s1, a, b);
-//# elif activations | length > 1
-    switch code {
-//# for activation in activations
-        case ${ activation.code }u: { return curvature_${ activation.kind | replace("-", "_") }(u, s, s1, a, b); }
-//# endfor
-        default: { return vec4(0.0); }
-    }
-//# else
-    return vec4(0.0);
-//# endif
-}
-//# endif

@@ -1,5 +1,6 @@
 // The tape: what the forward pass leaves to the backward pass, for every latent rows of the points' numbers, in vec4s
-// of four points; 4 bytes for each sum and each activation.
+// of four points; 4 bytes for each sum and each activation. A workgroup's part of a row is as in its tile: where points have
+// derivatives, too, their columns one after another.
 //
 // sums: W x + b (and the residual stream, where a layer carries it) of every hidden layer (rows padded to vec4s), then the gradients with respect to the outputs. The backward
 // pass replaces the sums by the gradients with respect to them.

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::field::{Codes, Field};
+use super::jets::Derivatives;
 use super::layout::{ActivationCode, Kind, Plan};
 use super::memory::{Buffer, Use};
 use super::tile::{Extent, Tier, Tile};
@@ -84,9 +85,8 @@ pub(super) struct EvaluateSpec {
     kinds: Vec<&'static str>,
     generated_access: &'static str,
     activations: Vec<ActivationCode>,
-    /// Whether their first derivatives are wanted, and their second ones: the last column of a jet is then the Laplacian.
-    slopes: bool,
-    curvatures: bool,
+    #[serde(flatten)]
+    derivatives: Derivatives,
     /// Whether any layer is modulated, and whether any divides its rows by their norms.
     modulated: bool,
     demodulated: bool,
@@ -120,8 +120,8 @@ pub(super) struct TapeSpec {
 
 impl EvaluateSpec {
     /// For training, with other points for each latent: within that tile and onto that tape.
-    pub(super) fn on_tape(inr: &Inr, plan: &Plan, tile: Tile, tape: TapeSpec) -> Self {
-        Self { tile, tape, ..Self::new(inr, plan, "samples", "", Jet::Value, (1, 1), Tier::Portable) }
+    pub(super) fn on_tape(inr: &Inr, plan: &Plan, jet: Jet, tile: Tile, tape: TapeSpec) -> Self {
+        Self { tile, tape, ..Self::new(inr, plan, "samples", "", jet, (1, 1), Tier::Portable) }
     }
 
     pub(super) fn is_fourier(&self) -> bool {
@@ -151,8 +151,7 @@ impl EvaluateSpec {
             kinds,
             generated_access: "read",
             activations: ActivationCode::list(inr.hidden.iter().map(|l| &l.activation)),
-            slopes: jet != Jet::Value,
-            curvatures: jet == Jet::Laplacian,
+            derivatives: Derivatives::forward(jet),
             modulated: plan.layers.iter().any(|l| l.place != 0),
             demodulated: plan.layers.iter().any(|l| l.demodulate != 0),
             stream: inr.stream_mask(),

@@ -5,6 +5,7 @@ mod context;
 mod evaluate;
 mod field;
 mod generate;
+mod jets;
 mod layout;
 mod learn;
 mod march;

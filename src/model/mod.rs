@@ -35,6 +35,7 @@ pub use inr::{Encoding, HiddenLayer, Inr, LayerShape};
 pub use jet::Jet;
 pub use latents::{LatentTable, Path};
 pub use morph::{Easing, Morph};
+pub(crate) use objective::SHARPNESS;
 pub use objective::{
     Batch, Goal, Importance, Loss, Losses, Objective, Oriented, OrientedWeights, Penalties, Supervised,
 };

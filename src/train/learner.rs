@@ -78,7 +78,7 @@ impl Learner {
     /// Forward, then backward: the value of `objective` on a batch. Gradients stay until the next call.
     ///
     /// # Errors
-    /// Where the device fails; on a GPU where the objective is one of derivatives, or of clamped values.
+    /// Where the device fails.
     ///
     /// # Panics
     /// Where the sizes do not agree.
@@ -95,9 +95,6 @@ impl Learner {
                 Ok(losses)
             }
             Machine::Gpu(learner) => {
-                let Goal::Supervised(objective) = objective else {
-                    return Err(gpu::Learner::refusal("oriented points"));
-                };
                 self.dz.clear();
                 self.dz.resize(batch.latents.len(), 0.0);
                 let mut losses = learner.backward(batch, objective, wanted == Wanted::Latents, &mut self.dz)?;

@@ -73,7 +73,16 @@ fn stir_residuals(model: &mut Model, rng: &mut ChaCha8Rng) {
 /// A random INR of unfriendly sizes with `activation` in its first layer, heads of any kind in any layer, and a
 /// batch of latents.
 pub(crate) fn random_model(rng: &mut ChaCha8Rng, activation: Activation) -> (Arc<Model>, usize) {
-    let inputs = rng.random_range(1..=4);
+    random_model_of(rng, activation, None)
+}
+
+/// The same for so many inputs and outputs, if they are given.
+pub(crate) fn random_model_of(
+    rng: &mut ChaCha8Rng,
+    activation: Activation,
+    numbers: Option<(usize, usize)>,
+) -> (Arc<Model>, usize) {
+    let inputs = numbers.map_or_else(|| rng.random_range(1..=4), |(inputs, _)| inputs);
     let depth = rng.random_range(1..=4);
     let stream = rng.random_range(1..=75);
     let hidden = (0..depth).map(|l| {
@@ -86,7 +95,8 @@ pub(crate) fn random_model(rng: &mut ChaCha8Rng, activation: Activation) -> (Arc
         }
     });
     let hidden = hidden.collect();
-    let inr = Inr { inputs, outputs: rng.random_range(1..=16), encoding: random_encoding(rng, inputs), hidden };
+    let outputs = numbers.map_or_else(|| rng.random_range(1..=16), |(_, outputs)| outputs);
+    let inr = Inr { inputs, outputs, encoding: random_encoding(rng, inputs), hidden };
     if rng.random_ratio(1, 8) {
         let mut model = Model::random_siren(inr, rng.random());
         stir_residuals(&mut model, rng);

@@ -1,4 +1,5 @@
-//! `train-step`: forward, backward and Adam of a family of linear heads, a trunk for each tensor.
+//! `train-step`: forward, backward and Adam of a family of linear heads, a trunk for each tensor; from values, and from
+//! gradients with respect to the coordinates.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::bench::record::{Shape, Work};
 use crate::bench::session::{Entry, Session};
 use crate::cpu::{Gradients, Network};
 use crate::engine::Engine;
-use crate::model::{Batch, Goal, Hypernetwork, Inr, Model, Supervised};
+use crate::model::{Batch, Goal, Hypernetwork, Inr, Jet, Model, Supervised};
 use crate::train::{Adam, AdamConfig, Learner, Moments, Wanted, parameters};
 
 const RATE: f64 = 5e-4;
@@ -21,9 +22,10 @@ const RATE: f64 = 5e-4;
 /// of a small one's rounding a large one's.
 const BOUND: f64 = 1e-2;
 
-/// What is learned from: random points and values in [-1, 1].
+/// What is learned from: random points, and values or derivatives in [-1, 1].
 struct Lesson {
     model: Arc<Model>,
+    of: Jet,
     latents: usize,
     points: usize,
     coordinates: Vec<f32>,
@@ -31,24 +33,26 @@ struct Lesson {
 }
 
 impl Lesson {
-    fn new(width: usize, latents: usize, points: usize, seed: u64) -> Self {
+    fn new(width: usize, of: Jet, latents: usize, points: usize, seed: u64) -> Self {
         let inr = Inr::siren(2, width, 4, 3, 30.0);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut numbers = |n: usize| (0..n).map(|_| rng.random_range(-1.0..=1.0)).collect();
-        let (coordinates, targets) = (numbers(latents * points * 2), numbers(latents * points * 3));
+        let compared = if of == Jet::Gradient { inr.inputs } else { 1 };
+        let (coordinates, targets) = (numbers(latents * points * 2), numbers(latents * points * 3 * compared));
         let model = Arc::new(Model::random_hyper_siren(inr, 64, 64, false, latents, seed));
-        Self { model, latents, points, coordinates, targets }
+        Self { model, of, latents, points, coordinates, targets }
     }
 
     fn goal(&self) -> Goal<'_> {
-        Goal::Supervised(Supervised::new(&self.targets, self.latents, 3))
+        Goal::Supervised(Supervised { of: self.of, ..Supervised::new(&self.targets, self.latents, 3) })
     }
 
     /// Products of the forward pass, and twice as many of the backward pass; parameters, gradients and two moments read
     /// and written by Adam.
     fn work(&self) -> Work {
-        let macs =
-            self.latents * (self.points * self.model.inr.macs_per_point() + self.model.hypernetwork.macs_per_latent());
+        let inr = &self.model.inr;
+        let macs = self.points * self.of.columns(inr.inputs) * inr.macs_per_point();
+        let macs = self.latents * (macs + self.model.hypernetwork.macs_per_latent());
         let (points, parameters) =
             ((self.latents * self.points) as f64, self.model.hypernetwork.parameter_count() as f64);
         Work { flop: 6.0 * macs as f64, bytes: 4.0 * 7.0 * parameters, items: points, unit: "points".to_owned() }
@@ -59,8 +63,9 @@ pub(super) fn run(session: &mut Session<'_>) -> Result<()> {
     // A step is some three evaluations, at each of whose points tensors of 32-bit floats are kept.
     let (latents, points) = if session.scale.usual >= 1 << 16 { (32, 1024) } else { (8, 128) };
     let widths: &[usize] = if session.scale.full { &[64, 256] } else { &[64] };
-    for &width in widths {
-        let lesson = Lesson::new(width, latents, points, session.options.seed);
+    let lessons = widths.iter().flat_map(|&width| [(width, Jet::Value, ""), (width, Jet::Gradient, " gradients,")]);
+    for (width, of, what) in lessons {
+        let lesson = Lesson::new(width, of, latents, points, session.options.seed);
         let shape = Shape {
             heads: Some("linear".to_owned()),
             latents: Some(latents),
@@ -68,7 +73,7 @@ pub(super) fn run(session: &mut Session<'_>) -> Result<()> {
             ..shape_of(&lesson.model.inr)
         };
         for engine in session.engines {
-            let case = format!("{} linear, {points} x {latents}", lesson.model.inr);
+            let case = format!("{} linear,{what} {points} x {latents}", lesson.model.inr);
             let entry = Entry::new(case, shape.clone(), lesson.work(), || Steps::new(engine, &lesson));
             session.race(Suite::TrainStep, engine, vec![entry])?;
         }

@@ -2,32 +2,52 @@
 
 use super::AdamSpec;
 use super::heads::{LowRankSpec, MapSpec, TrunkSpec};
-use super::points::{BackwardSpec, LossSpec, PieceSpec, Rows, ThetaGradientSpec};
+use super::objective::{LossKind, LossSpec};
+use super::points::{BackwardSpec, PieceSpec, Rows, ThetaGradientSpec};
 use crate::gpu::evaluate::EvaluateSpec;
 use crate::gpu::layout::{ActivationCode, Plan};
 use crate::gpu::shader::link;
 use crate::gpu::tile::{Extent, Tier, Tile};
-use crate::model::{Activation, Inr};
+use crate::model::{Activation, Importance, Inr, Jet, Loss, Supervised};
 
 /// Those whose text depends on the model, for so many latents and points; `plan` is the materialised one.
 pub(in crate::gpu) fn kernels(inr: &Inr, plan: &Plan, (latents, points): (usize, usize)) -> Vec<(String, String)> {
     let rows = Rows::new(inr, plan).expect("the rows of a model that has a layout fit 32 bits");
-    let tile =
-        Tile::choose(Extent { width: inr.max_width(), dear: false, latents, points, columns: 1, tier: Tier::Portable });
-    let forward = EvaluateSpec::on_tape(inr, plan, tile, rows.tape);
-    let mut list = vec![
-        ("evaluate on tape", link("evaluate.wgsl", &forward)),
-        ("backward", link("backward.wgsl", &BackwardSpec::new(inr, plan, rows.tape, tile))),
-        ("weight gradient", link("weight-gradient.wgsl", &PieceSpec::new(&inr.layers(), rows.tape))),
-    ];
-    for (loss, importance) in [("mse", false), ("l1", true), ("bce-logits", false)] {
-        let spec = LossSpec::new(inr.outputs, loss, importance, rows.tape.sum_rows);
-        list.push(("loss", link("loss.wgsl", &spec)));
+    let mut list = vec![("weight gradient", link("weight-gradient.wgsl", &PieceSpec::new(&inr.layers(), rows.tape)))];
+    for jet in [Jet::Value, Jet::Gradient, Jet::Laplacian] {
+        let columns = jet.columns(inr.inputs);
+        let extent = Extent { width: inr.max_width(), dear: false, latents, points, columns, tier: Tier::Portable };
+        let tile = Tile::choose(extent);
+        let forward = EvaluateSpec::on_tape(inr, plan, jet, tile, rows.tape);
+        list.push(("evaluate on tape", link("evaluate.wgsl", &forward)));
+        list.push(("backward", link("backward.wgsl", &BackwardSpec::new(inr, plan, jet, tile, rows.tape))));
+        for kind in losses(inr, jet) {
+            list.push(("loss", link("loss.wgsl", &LossSpec::new(inr, &tile, kind, rows.tape.sum_rows))));
+        }
     }
     for penalised in [false, true] {
         list.push(("theta gradient", link("theta-gradient.wgsl", &ThetaGradientSpec::new(plan, penalised))));
     }
     list.into_iter().map(|(name, text)| (format!("{name} of {inr}"), text)).collect()
+}
+
+/// What may be minimised over such columns.
+fn losses(inr: &Inr, jet: Jet) -> Vec<LossKind> {
+    let importance = Importance { weights: &[], errors: &[] };
+    let plain = Supervised { of: jet, ..Supervised::new(&[], 1, inr.outputs) };
+    let mut goals = vec![
+        plain,
+        Supervised { loss: Loss::L1, within: Some(0.1), importance: Some(importance), ..plain },
+        Supervised { loss: Loss::BceLogits, ..plain },
+    ];
+    if jet != Jet::Value {
+        goals.push(Supervised { eikonal: 0.1, ..plain });
+    }
+    if jet == Jet::Gradient {
+        goals.push(Supervised { of: Jet::Value, eikonal: 0.1, ..plain });
+    }
+    let oriented = (jet == Jet::Gradient && inr.inputs == 3).then(LossKind::oriented);
+    goals.iter().map(|goal| LossKind::supervised(goal, inr)).chain(oriented).collect()
 }
 
 /// The others.

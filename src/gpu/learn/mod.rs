@@ -10,6 +10,7 @@
 mod addresses;
 mod heads;
 mod kernels;
+mod objective;
 mod plan;
 mod points;
 mod script;
@@ -20,14 +21,15 @@ use bytemuck::{Pod, Zeroable};
 use serde::Serialize;
 
 use addresses::Addresses;
-use plan::{Objective, Plan, Shape, numbers};
+use objective::Objective;
+use plan::{Plan, Shape, numbers};
 use script::Script;
 
 pub(super) use kernels::{general_kernels, kernels};
 
 use super::arena::index;
 use super::{Buffer, Context, Field};
-use crate::model::{Batch, Encoding, Hypernetwork, Jet, Losses, Model, Supervised};
+use crate::model::{Batch, Encoding, Goal, Hypernetwork, Losses, Model};
 use crate::{Error, Result};
 
 /// Workgroups of the kernels that walk over whole buffers.
@@ -126,71 +128,34 @@ impl Learner {
         })
     }
 
-    /// Whether GPUs learn from objectives that ask for these columns: [`Learner::backward`] refuses others.
-    ///
-    /// # Errors
-    /// Where they are derivatives, through which only the CPU backend takes gradients back.
-    pub fn accepts(jet: Jet) -> Result<()> {
-        if jet == Jet::Value {
-            return Ok(());
-        }
-        Err(Self::refusal("derivatives (eikonal, normals, Laplacians)"))
-    }
-
-    /// What is said where a loss has no kernel.
-    pub(crate) fn refusal(of: &str) -> Error {
-        Error::invalid(format!("losses of {of} are learned by the CPU backend alone: use --device cpu"))
-    }
-
-    /// Forward, then backward: the value of `objective` on a batch. Gradients of the parameters stay on the device (unless
+    /// Forward, then backward: the value of `goal` on a batch. Gradients of the parameters stay on the device (unless
     /// `frozen`: then there are none); the latents' are added to `dz` (`[count][latent_dim]`). Penalties on latents are
     /// the caller's.
     ///
     /// # Errors
-    /// Where the loss is one of derivatives or of clamped values, memory does not suffice, or the device fails.
+    /// Where memory does not suffice, or the device fails.
     ///
     /// # Panics
     /// Where the sizes do not agree.
-    pub fn backward(
-        &mut self,
-        batch: Batch<'_, f32>,
-        objective: &Supervised<'_>,
-        frozen: bool,
-        dz: &mut [f32],
-    ) -> Result<Losses> {
-        Self::accepts(crate::model::Objective::<f32>::jet(objective))?;
-        if objective.within.is_some() {
-            return Err(Self::refusal("clamped values"));
-        }
+    pub fn backward(&mut self, batch: Batch<'_, f32>, goal: &Goal<'_>, frozen: bool, dz: &mut [f32]) -> Result<Losses> {
         let Batch { count, latents: z, coordinates } = batch;
         let (inr, dim) = (&self.field.model.inr, self.field.model.latent_dim());
         let points = coordinates.len() / (count * inr.inputs).max(1);
         assert_eq!(coordinates.len(), count * points * inr.inputs, "as many points for every latent");
-        assert_eq!(objective.targets.len(), count * points * inr.outputs, "a target for every output");
         assert!(z.len() == count * dim && dz.len() == z.len(), "latents do not match the model");
         if count == 0 || points == 0 {
             return Err(Error::invalid("a step on a GPU needs at least one latent and one point"));
         }
         let theta_len = self.field.model.hypernetwork.theta_len(inr);
-        #[expect(clippy::cast_possible_truncation, reason = "kernels compute in f32")]
-        let shape = Shape {
-            latents: count,
-            points,
-            frozen,
-            objective: Objective {
-                loss: objective.loss.name(),
-                scale: (1.0 / objective.targets.len() as f64) as f32,
-                theta_penalty: (objective.penalties.theta / (count * theta_len) as f64) as f32,
-                importance: objective.importance.is_some(),
-            },
-        };
+        let objective = Objective::new(goal, inr, (count, points), theta_len)?;
+        let shape = Shape { latents: count, points, frozen, objective };
         let slot = &mut self.plans[usize::from(frozen)];
         let plan = match slot.take().filter(|p| p.shape == shape) {
             Some(plan) => plan,
             // The old plan's memory is free by now.
             None => Plan::new(&self.field, &self.gradients, shape)?,
         };
-        slot.insert(plan).run(&self.field, batch, objective, dz)
+        slot.insert(plan).run(&self.field, batch, goal, dz)
     }
 
     /// The sum of squares of the last gradients of all parameters.
@@ -288,17 +253,4 @@ impl Learner {
 #[derive(Clone, Copy, Debug, Serialize)]
 struct AdamSpec {
     means: bool,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn losses_of_derivatives_are_refused_with_a_way_out() {
-        assert!(Learner::accepts(Jet::Value).is_ok());
-        for jet in [Jet::Gradient, Jet::Laplacian] {
-            assert!(Learner::accepts(jet).unwrap_err().to_string().contains("--device cpu"));
-        }
-    }
 }

@@ -3,13 +3,14 @@
 use std::sync::atomic::Ordering;
 
 use super::heads::Block;
+use super::objective::{Objective, importance, targets};
 use super::points::{self, Chunk, PieceSpec, Rows};
 use super::script::Script;
 use crate::gpu::arena::index;
 use crate::gpu::generate::{Buffers, dispatches};
 use crate::gpu::tile::{Extent, Tier, Tile};
 use crate::gpu::{Buffer, Context, Field, Use};
-use crate::model::{Batch, Losses, Supervised};
+use crate::model::{Batch, Goal, Losses};
 use crate::{Error, Result};
 
 /// Most bytes of a tape's sums, and of its activations.
@@ -23,18 +24,6 @@ const GOOD_CHUNK: usize = 1024;
 /// Most latents of a block.
 const MOST_LATENTS: usize = 4096;
 
-/// What is minimised, as the kernels take it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Objective {
-    pub loss: &'static str,
-    /// Of each output's loss.
-    pub scale: f32,
-    /// Of theta's squares.
-    pub theta_penalty: f32,
-    /// Whether points have weights.
-    pub importance: bool,
-}
-
 /// Buffers of a step, all for one block or chunk, but for those of the whole batch.
 #[derive(Debug)]
 pub(super) struct Room {
@@ -43,7 +32,7 @@ pub(super) struct Room {
     /// vec4s per row of the tape.
     pub tape_stride: u32,
     pub row_gradient_stride: u32,
-    /// Of the whole batch: `[latents][points][inputs]` and `[latents][points][outputs]`.
+    /// Of the whole batch: `[latents][points][inputs]`, and what the objective's targets are.
     pub coordinates: Buffer,
     pub targets: Buffer,
     /// Weights and errors, `[latents][points]`, where points have weights.
@@ -92,7 +81,7 @@ pub(super) struct Shape {
 impl Shape {
     /// How many points' errors are read back.
     fn errors(&self) -> usize {
-        if self.objective.importance { self.latents * self.points } else { 0 }
+        if self.objective.kind.importance { self.latents * self.points } else { 0 }
     }
 }
 
@@ -114,10 +103,11 @@ struct Cut {
 impl Cut {
     fn new(field: &Field, rows: &Rows, shape: &Shape) -> Self {
         let (inr, plan) = (&field.model.inr, &field.layout.materialised);
-        let tape_bytes = 4 * rows.tape.sum_rows.max(rows.tape.activation_rows) as usize;
+        let columns = shape.objective.jet.columns(inr.inputs);
+        let tape_bytes = 4 * columns * rows.tape.sum_rows.max(rows.tape.activation_rows) as usize;
         let theta_bytes = 16 * plan.stride.max(rows.gradient_stride).max(1) as usize;
         // Points of all latents together.
-        let most = (TAPE_BYTES / tape_bytes).min(CHUNK_MACS / inr.macs_per_point());
+        let most = (TAPE_BYTES / tape_bytes).min(CHUNK_MACS / (columns * inr.macs_per_point()));
         let block = shape.latents.min(THETA_BYTES / theta_bytes).min(most / shape.points.min(GOOD_CHUNK));
         let block = block.clamp(1, MOST_LATENTS);
         let extent = Extent {
@@ -125,7 +115,7 @@ impl Cut {
             dear: false,
             latents: block,
             points: shape.points,
-            columns: 1,
+            columns,
             tier: Tier::Portable,
         };
         let tile = Tile::choose(extent);
@@ -170,13 +160,14 @@ impl Room {
         let (inr, plan) = (&model.inr, &layout.materialised);
         let Cut { block, chunk, tile } = *cut;
         let tiles = chunk.div_ceil(tile.points_per_group);
-        let padded = tiles * tile.points_per_group;
+        // Numbers of a row of the tape.
+        let padded = tiles * tile.points_per_group * tile.columns;
         let shapes = inr.layers();
         let pieces = PieceSpec::new(&shapes, rows.tape).pieces(&shapes, &rows)?.len();
         // The last block or chunk may be cut into more parts, for it is smaller.
         let last = |all: usize, each: usize| [each.min(all), (all - 1) % each + 1];
         let weight_parts = (last(shape.latents, block).into_iter())
-            .flat_map(|b| last(shape.points, chunk).map(|c| b * points::weight_parts(pieces, b, c)))
+            .flat_map(|b| last(shape.points, chunk).map(|c| b * points::weight_parts(pieces, b, c * tile.columns)))
             .max()
             .unwrap_or(1);
         let (weight_numbers, vector_numbers) = points::part_numbers(&rows, weight_parts, block * tiles);
@@ -192,13 +183,13 @@ impl Room {
             tape_stride: index(padded / 4)?,
             row_gradient_stride,
             coordinates: new("coordinates", samples * inr.inputs)?,
-            targets: new("targets", samples * inr.outputs)?,
-            importance: shape.objective.importance.then(importance).transpose()?,
+            targets: new("targets", shape.objective.targets.max(1))?,
+            importance: shape.objective.kind.importance.then(importance).transpose()?,
             latents: new("latents of a block", per_latent(layout.latent_stride))?,
             features: new("features", per_latent(layout.row_stride))?,
             mapped: new("features before activation", per_latent(layout.row_stride))?,
             generated: (plan.stride > 0).then(generated).transpose()?,
-            outputs: new("outputs", block * chunk * inr.outputs)?,
+            outputs: new("outputs", block * chunk * tile.columns * inr.outputs)?,
             sums: new("the tape's sums", block * rows.tape.sum_rows as usize * padded)?,
             activations: new("the tape's activations", block * rows.tape.activation_rows as usize * padded)?,
             vector_parts: new("parts of vectors", vector_numbers)?,
@@ -268,21 +259,16 @@ impl Plan {
     }
 
     /// Plays the step; see [`super::Learner::backward`].
-    pub(super) fn run(
-        &self,
-        field: &Field,
-        batch: Batch<'_, f32>,
-        objective: &Supervised<'_>,
-        dz: &mut [f32],
-    ) -> Result<Losses> {
+    pub(super) fn run(&self, field: &Field, batch: Batch<'_, f32>, goal: &Goal<'_>, dz: &mut [f32]) -> Result<Losses> {
         let (ctx, dim) = (&field.ctx, field.model.latent_dim());
         let write = |buffer: &Buffer, data: &[f32]| {
             ctx.queue().write_buffer(buffer.raw(), 0, bytemuck::cast_slice(data));
         };
         write(&self.room.coordinates, batch.coordinates);
-        write(&self.room.targets, objective.targets);
+        write(&self.room.targets, targets(goal));
         write(&self.latents, batch.latents);
-        if let (Some([weights, _]), Some(importance)) = (&self.room.importance, objective.importance) {
+        let importance = importance(goal);
+        if let (Some([weights, _]), Some(importance)) = (&self.room.importance, importance) {
             write(weights, importance.weights);
         }
         if let Some(features) = &self.features {
@@ -293,7 +279,7 @@ impl Plan {
         let stride = self.room.row_gradient_stride as usize;
         let figures = self.loss_parts + self.penalty_parts;
         let rows = self.shape.latents * stride;
-        let errors = objective.importance.map_or(&[][..], |i| i.errors);
+        let errors = importance.map_or(&[][..], |i| i.errors);
         let numbers = figures + rows + self.shape.errors();
         ctx.map(&self.staging, numbers as u64 * 4, |view| {
             let numbers: &[f32] = bytemuck::cast_slice(view);

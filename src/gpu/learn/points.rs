@@ -3,15 +3,17 @@
 use bytemuck::{Pod, Zeroable};
 use serde::Serialize;
 
-use super::plan::{Objective, Room};
+use super::objective::{LossJob, LossSpec, Objective};
+use super::plan::Room;
 use super::script::Script;
 use crate::Result;
 use crate::gpu::arena::index;
 use crate::gpu::evaluate::{EvaluateSpec, Job, TapeSpec};
+use crate::gpu::jets::Derivatives;
 use crate::gpu::layout::{ActivationCode, Kind, Plan, Tensor};
 use crate::gpu::tile::Tile;
 use crate::gpu::{Field, Use};
-use crate::model::{Inr, LayerShape};
+use crate::model::{Inr, Jet, LayerShape};
 
 /// Rows and inputs of a layer that a workgroup of `weight-gradient.wgsl` takes, at most.
 const PIECE: usize = 64;
@@ -177,21 +179,6 @@ impl PieceSpec {
     }
 }
 
-/// The template values of `loss.wgsl`.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct LossSpec {
-    outputs: usize,
-    loss: &'static str,
-    importance: bool,
-    sum_rows: u32,
-}
-
-impl LossSpec {
-    pub(super) fn new(outputs: usize, loss: &'static str, importance: bool, sum_rows: u32) -> Self {
-        Self { outputs, loss, importance, sum_rows }
-    }
-}
-
 /// The template values of `backward.wgsl`.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct BackwardSpec {
@@ -200,7 +187,8 @@ pub(super) struct BackwardSpec {
     generated_access: &'static str,
     encoding: &'static str,
     activations: Vec<ActivationCode>,
-    slopes: bool,
+    #[serde(flatten)]
+    derivatives: Derivatives,
     modulated: bool,
     /// The layers that carry the residual stream, layer l as bit l.
     stream: u32,
@@ -211,14 +199,14 @@ pub(super) struct BackwardSpec {
 }
 
 impl BackwardSpec {
-    pub(super) fn new(inr: &Inr, plan: &Plan, tape: TapeSpec, tile: Tile) -> Self {
+    pub(super) fn new(inr: &Inr, plan: &Plan, jet: Jet, tile: Tile, tape: TapeSpec) -> Self {
         Self {
             hidden: inr.hidden.len(),
             kinds: plan.kinds().into_iter().map(Kind::file).collect(),
             generated_access: "read",
             encoding: "identity",
             activations: ActivationCode::list(inr.hidden.iter().map(|l| &l.activation)),
-            slopes: true,
+            derivatives: Derivatives::backward(jet),
             modulated: plan.layers.iter().any(|l| l.place != 0),
             stream: inr.stream_mask(),
             sum_rows: tape.sum_rows,
@@ -272,7 +260,7 @@ impl Chunk {
     }
 }
 
-/// How many parts of a weight's gradient a chunk of that size leaves, for so many latents.
+/// How many parts of a weight's gradient a chunk of so many points, or columns of points, leaves, for so many latents.
 pub(super) fn weight_parts(pieces: usize, latents: usize, points: usize) -> usize {
     BUSY.div_ceil(pieces * latents).min(points.div_ceil(SHARE)).max(1)
 }
@@ -299,7 +287,7 @@ pub(super) fn write(
     let first_sample = index(chunk.first_latent * chunk.samples + chunk.first_point)?;
 
     // Forward, on tape.
-    let spec = EvaluateSpec::on_tape(inr, plan, *tile, rows.tape);
+    let spec = EvaluateSpec::on_tape(inr, plan, objective.jet, *tile, rows.tape);
     let total = tiles * groups;
     let mut job = Job {
         end: index(total)?,
@@ -329,18 +317,19 @@ pub(super) fn write(
     script.hold(uniform);
 
     // Loss.
-    let spec = LossSpec::new(inr.outputs, objective.loss, room.importance.is_some(), rows.tape.sum_rows);
-    let words = [
-        job.points,
+    let spec = LossSpec::new(inr, tile, objective.kind, rows.tape.sum_rows);
+    let loss = LossJob {
+        points: job.points,
         quads,
-        room.tape_stride,
-        job.samples,
+        tape_stride: room.tape_stride,
+        samples: job.samples,
         first_sample,
-        rows.tape.output_row,
-        index(chunk.loss_part)?,
-        objective.scale.to_bits(),
-    ];
-    let uniform = ctx.uniform("loss", &[words])?;
+        row: rows.tape.output_row,
+        part: index(chunk.loss_part)?,
+        weights: objective.weights,
+        pad: 0,
+    };
+    let uniform = ctx.uniform("loss", &[loss])?;
     let mut bound = vec![(0, &uniform), (1, &room.outputs), (2, &room.targets), (3, &room.figures), (8, &room.sums)];
     if let Some([weights, errors]) = &room.importance {
         bound.extend([(4, weights), (5, errors)]);
@@ -349,7 +338,7 @@ pub(super) fn write(
     script.hold(uniform);
 
     // Backward.
-    let spec = BackwardSpec::new(inr, plan, rows.tape, *tile);
+    let spec = BackwardSpec::new(inr, plan, objective.jet, *tile, rows.tape);
     let uniform = ctx.uniform("backward", &[[plan.stride, room.tape_stride, latents, 0]])?;
     let mut bound = vec![(0, &uniform), (1, layers), (4, &room.vector_parts), (8, &room.sums)];
     bound.extend(filled(false));
@@ -359,7 +348,9 @@ pub(super) fn write(
     // Products of both.
     let spec = PieceSpec::new(&shapes, rows.tape);
     let pieces = spec.pieces(&shapes, rows)?;
-    let parts = index(weight_parts(pieces.len(), chunk.latents, chunk.points))?;
+    let (parts, quads) =
+        (weight_parts(pieces.len(), chunk.latents, chunk.points * tile.columns), quads * index(tile.columns)?);
+    let parts = index(parts)?;
     let table = ctx.upload("pieces", &pieces, Use::Other)?;
     let words = [room.tape_stride, quads, quads.div_ceil(parts), rows.weight_stride];
     let uniform = ctx.uniform("weight gradients", &[words])?;

@@ -12,6 +12,7 @@ use super::Jet;
 use crate::math::{Real, zip};
 
 pub use loss::Loss;
+pub(crate) use oriented::SHARPNESS;
 pub use oriented::{Oriented, OrientedWeights};
 pub use supervised::{Importance, Supervised};
 

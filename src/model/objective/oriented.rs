@@ -9,7 +9,7 @@ use crate::math::Real;
 use crate::model::Jet;
 
 /// How fast the price of a value near 0 falls with the value, away from the surface (their alpha).
-const SHARPNESS: f64 = 100.0;
+pub(crate) const SHARPNESS: f64 = 100.0;
 
 /// A signed distance `f` fitted to points of its surface and their normals, and to points that are not on it (Sitzmann et al.
 /// 2020, section 4.2 and supplement 5.1). The mean, over all points of all latents, of
@@ -58,7 +58,8 @@ impl Oriented<'_> {
     fn point(&self, jet: [f64; 4], normal: Option<[f64; 3]>) -> (f64, [f64; 4]) {
         let OrientedWeights { value, normal: angle, off, eikonal } = self.weights;
         let [f, slopes @ ..] = jet;
-        let norm = slopes.iter().map(|s| s * s).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+        // As PyTorch's `cosine_similarity` has it: at a gradient of 0 there is no direction.
+        let norm = slopes.iter().map(|s| s * s).sum::<f64>().sqrt().max(1e-8);
         let sign = |v: f64| if v == 0.0 { 0.0 } else { v.signum() };
         let mut loss = eikonal * (norm - 1.0).abs();
         let bend = eikonal * sign(norm - 1.0) / norm;

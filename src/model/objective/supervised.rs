@@ -151,7 +151,7 @@ impl Supervised<'_> {
         let norm = slopes.iter().map(|s| s.to_f64() * s.to_f64()).sum::<f64>().sqrt();
         let (weight, off) = (self.eikonal * scale, norm - 1.0);
         // At a gradient of 0 there is no direction to grow in.
-        let slope = T::from_f64(2.0 * weight * off / norm.max(f64::MIN_POSITIVE));
+        let slope = T::from_f64(2.0 * weight * off / norm.max(1e-8));
         gradient[1..=inputs].iter_mut().zip(slopes).for_each(|(g, &s)| *g += slope * s);
         weight * off * off
     }
