@@ -184,6 +184,9 @@ mod tests {
                             assert!(t.tile_bytes <= WORKGROUP_BYTES && t.slots * t.threads <= 256, "{width}: {t:?}");
                             assert!(t.rows4 * 4 >= width && t.slots <= latents);
                             assert!(t.slab.is_multiple_of(t.share));
+                            // Learning adds up its rows' sums over the groups of points there.
+                            let learns = !dear && tier == Tier::Portable;
+                            assert!(!learns || t.point_groups * t.rows4 <= t.tile_vec4s, "{width}: {t:?}");
                         }
                     }
                 }
