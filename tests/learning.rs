@@ -390,6 +390,7 @@ fn gpus_learn_as_the_cpu_does() {
     let poisson = Config {
         network: NetworkConfig { width: 20, layers: 2, ..NetworkConfig::default() },
         loss: LossConfig { supervise: Supervise::Laplacian, ..LossConfig::default() },
+        optimiser: OptimiserConfig { lr: 2e-3, ..Config::fit().optimiser },
         ..single.clone()
     };
     let solid = Config {

@@ -3,9 +3,10 @@
 //! Parameters, gradients and moments stay on the device, in the order in which evaluation reads them. A step goes through
 //! its latents in blocks (theta and its gradient exist for one block) and through their points in chunks (the tape exists
 //! for one chunk): memory does not grow with the batch. Per chunk: the forward pass keeps every layer's sums and
-//! activations, the loss kernel starts the gradient, one kernel takes it back through all layers, and products over the
-//! points give dL/dtheta in parts, which are added up in order. Per block: heads and trunks, each map's adjoint beside the
-//! map. Sums have a fixed order and there are no atomics: the same batch gives the same bits on the same device.
+//! activations (all columns of a jet, where the objective wants derivatives), the loss kernel starts the gradient, one kernel
+//! takes it back through all layers, and products over the points give dL/dtheta in parts, which are added up in order. Per
+//! block: heads and trunks, each map's adjoint beside the map. Sums have a fixed order and there are no atomics: the same
+//! batch gives the same bits on the same device.
 
 mod addresses;
 mod heads;
