@@ -212,6 +212,7 @@ fn main(
 //# if columns == 1
         for (var n = 0u; n < ${ rows * quads }u; n++) { at[n] = slope(code, at[n], a, b); }
 //# else
+        // Gradients with respect to what the activation gives.
         var above: array<Jet, ${ rows }>;
 //# for i in range(rows)
 //# for q in range(quads)
