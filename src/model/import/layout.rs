@@ -23,7 +23,7 @@ pub enum Layout {
     DeepSdf,
     /// lucidrains/siren-pytorch: a SIREN, and one whose sines a modulator multiplies.
     SirenPytorch,
-    /// autonomousvision/occupancy_networks: a residual decoder under conditional batch normalisation.
+    /// Occupancy Networks by autonomousvision: a residual decoder under conditional batch normalisation.
     #[value(name = "onet")]
     OccupancyNetworks,
 }

@@ -1,5 +1,5 @@
 //! Occupancy Networks' decoder with conditional batch normalisation (Mescheder et al. 2019,
-//! autonomousvision/occupancy_networks): `fc_p`, then blocks `h += fc_1(relu(bn_1(fc_0(relu(bn_0(h))))))`, then
+//! `autonomousvision/occupancy_networks`): `fc_p`, then blocks `h += fc_1(relu(bn_1(fc_0(relu(bn_0(h))))))`, then
 //! `fc_out(relu(bn(h)))`, a logit. `fc_p` and every `fc_1` carry the residual stream.
 //!
 //! A trained batch normalisation is a fixed affine map, so that with the latent c's gamma and beta
