@@ -111,7 +111,16 @@ pub(crate) fn random_model_of(
         seed: rng.random(),
         ..Family::default()
     };
-    let choices: Vec<HeadChoice> = (0..=depth).map(|_| random_choice(rng)).collect();
+    let shapes = inr.layers();
+    let choices: Vec<HeadChoice> = (shapes.iter().map(|shape| (shape.inputs, random_choice(rng))))
+        .map(|(inputs, choice)| match choice.weight {
+            // A row of one weight that is divided by its norm is 1 or -1 whatever the weight: its gradient is rounding alone.
+            WeightChoice::LowRank(rank, Multiplier::Demodulated) if inputs == 1 => {
+                HeadChoice { weight: WeightChoice::LowRank(rank, Multiplier::Tanh), ..choice }
+            }
+            _ => choice,
+        })
+        .collect();
     let mut model = family.build(inr, |l| choices[l]);
     stir_residuals(&mut model, rng);
     let hyper = Arc::make_mut(&mut model.hypernetwork);
