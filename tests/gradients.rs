@@ -362,8 +362,21 @@ fn no_latents_and_no_points() {
 enum Aim {
     /// Values, or derivatives that are given; with an eikonal term, where these are of one output.
     Given(Jet),
+    /// Values near a surface, and slopes of length one.
+    Distance,
     /// Oriented points of a surface.
     Oriented,
+}
+
+impl Aim {
+    /// What the targets are of.
+    fn of(self) -> Jet {
+        match self {
+            Self::Given(jet) => jet,
+            Self::Distance => Jet::Value,
+            Self::Oriented => Jet::Gradient,
+        }
+    }
 }
 
 /// The numbers of a random objective over `count` latents and `points` of each.
@@ -394,8 +407,8 @@ impl Lesson {
                 let normals = random(count * points.div_ceil(2) * 3);
                 normals.chunks_exact(3).flat_map(|n| n.iter().map(|c| (c / norm(n)) as f32)).collect()
             }
-            Aim::Given(jet) => {
-                let each = if jet == Jet::Gradient { inr.inputs } else { 1 } * inr.outputs;
+            Aim::Given(_) | Aim::Distance => {
+                let each = if aim.of() == Jet::Gradient { inr.inputs } else { 1 } * inr.outputs;
                 random(count * points * each).iter().map(|t| (reach * t) as f32).collect()
             }
         };
@@ -409,14 +422,14 @@ impl Lesson {
     fn goal<'a>(&'a self, errors: &'a [AtomicU32]) -> Goal<'a> {
         let Self { aim, count, points, outputs, loss, penalties, .. } = *self;
         match aim {
-            Aim::Given(of) => {
-                let derivatives = of != Jet::Value;
+            Aim::Given(_) | Aim::Distance => {
+                let derivatives = aim != Aim::Given(Jet::Value);
                 #[expect(clippy::cast_possible_truncation, reason = "bounds are f32")]
                 let within = 0.7 * self.size as f32;
                 Goal::Supervised(Supervised {
                     loss,
-                    of,
-                    within: (derivatives && loss != Loss::L1).then_some(within),
+                    of: aim.of(),
+                    within: (derivatives && (loss != Loss::L1 || aim == Aim::Distance)).then_some(within),
                     eikonal: if derivatives && outputs == 1 { 0.1 } else { 0.0 },
                     penalties,
                     importance: self.weights.as_deref().map(|weights| Importance { weights, errors }),
@@ -443,8 +456,7 @@ fn gpu_error(
     let wide: Vec<f64> = z.iter().map(|&v| f64::from(v)).collect();
     let coordinates: Vec<f32> = (0..count * points * model.inr.inputs).map(|_| rng.random_range(-1.0..1.0)).collect();
     let network = Network::oracle(model);
-    let jet = if let Aim::Given(jet) = aim { jet } else { Jet::Gradient };
-    let scales = Wavy::new(&network, &model.inr, &wide, count, &coordinates, jet).scales;
+    let scales = Wavy::new(&network, &model.inr, &wide, count, &coordinates, aim.of()).scales;
     let lesson = Lesson::new(aim, &model.inr, &scales, (count, points), rng);
     let measured = [(); 2].map(|()| (0..count * points).map(|_| AtomicU32::default()).collect::<Vec<_>>());
     let objective = lesson.goal(&measured[0]);
@@ -517,12 +529,12 @@ fn gpus_equal_the_f64_twin() {
 fn gpus_learn_from_derivatives_as_the_f64_twin() {
     for engine in gpu_engines() {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
-        for aim in [Aim::Given(Jet::Gradient), Aim::Given(Jet::Laplacian), Aim::Oriented] {
+        for aim in [Aim::Given(Jet::Gradient), Aim::Given(Jet::Laplacian), Aim::Distance, Aim::Oriented] {
             let (mut worst, mut loss) = (0.0_f64, 0.0_f64);
             for (i, activation) in ACTIVATIONS.into_iter().enumerate() {
                 // A distance in space; else any numbers, every other time of one output, whose slopes are to have length one.
                 let numbers = match aim {
-                    Aim::Oriented => Some((3, 1)),
+                    Aim::Distance | Aim::Oriented => Some((3, 1)),
                     Aim::Given(_) => (i % 2 == 0).then_some((1 + i / 2 % 3, 1)),
                 };
                 let (model, latents) = random_model_of(&mut rng, activation, numbers);
