@@ -8,10 +8,13 @@ use crate::model::{Domain, Jet, Model, Side};
 use crate::surface::{Followed, Heights, Implicit, Inside, Outcome, Ray, Search, Settings, Stride, Way};
 use crate::{Error, Result};
 
-/// One latent's solid: its weights are written once, however often points are asked for.
+/// One latent's solid: its weights are written once, however often points are asked for, unless its residual stream is
+/// modulated.
 #[derive(Debug)]
 pub struct Body {
     field: Field,
+    /// The latent that the field still takes; of no numbers where it is a single INR, through which alone a GPU follows rays.
+    z: Vec<f32>,
     side: Side,
     /// On a GPU, once rays were followed.
     marcher: Option<Marcher>,
@@ -27,8 +30,11 @@ impl Body {
             return Err(Error::invalid("the model is one of pictures: it has no surface"));
         };
         let side = solid.values;
-        let own = if model.latent_dim() == 0 { Arc::clone(model) } else { Arc::new(model.crossed(z, z, 0)?) };
-        Ok(Self { field: engine.load(&own)?, side, marcher: None })
+        if model.latent_dim() == 0 || model.modulates_stream() {
+            return Ok(Self { field: engine.load(model)?, z: z.to_vec(), side, marcher: None });
+        }
+        let own = Arc::new(model.crossed(z, z, 0)?);
+        Ok(Self { field: engine.load(&own)?, z: Vec::new(), side, marcher: None })
     }
 
     /// How its surface is found with so many cells along an axis.
@@ -57,26 +63,26 @@ impl Body {
 impl Implicit for Body {
     fn values(&mut self, points: &[f32], out: &mut [f32]) -> Result<()> {
         let (values, _) =
-            self.field.evaluate(&[], &Domain::Points { coordinates: points, inputs: 3 }, Strategy::Auto)?;
+            self.field.evaluate(&self.z, &Domain::Points { coordinates: points, inputs: 3 }, Strategy::Auto)?;
         out.copy_from_slice(&values);
         Ok(())
     }
 
     fn gradients(&mut self, points: &[f32], out: &mut [f32]) -> Result<()> {
         let domain = Domain::Points { coordinates: points, inputs: 3 };
-        let (jets, _) = self.field.differentiate(&[], &domain, Jet::Gradient, Strategy::Auto)?;
+        let (jets, _) = self.field.differentiate(&self.z, &domain, Jet::Gradient, Strategy::Auto)?;
         for (out, jet) in out.chunks_exact_mut(3).zip(jets.chunks_exact(4)) {
             out.copy_from_slice(&jet[1..]);
         }
         Ok(())
     }
     fn follow(&mut self, rays: &[Ray], heights: Heights, stride: Stride) -> Result<Option<Followed<Outcome>>> {
-        let Some(field) = self.field.gpu() else { return Ok(None) };
+        let Some(field) = self.field.gpu().filter(|_| self.z.is_empty()) else { return Ok(None) };
         follow::to_surface(field, &mut self.marcher, rays, heights, stride).map(Some)
     }
 
     fn light(&mut self, ways: &[Way], heights: Heights, bound: f32, least: f32) -> Result<Option<Followed<f32>>> {
-        let Some(field) = self.field.gpu() else { return Ok(None) };
+        let Some(field) = self.field.gpu().filter(|_| self.z.is_empty()) else { return Ok(None) };
         follow::to_light(field, &mut self.marcher, ways, heights, [bound, least]).map(Some)
     }
 }

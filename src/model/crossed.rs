@@ -14,8 +14,8 @@ impl Model {
     /// It takes no latent and has neither trunks nor modulations: gains and shifts become parts of its weights and biases.
     ///
     /// # Errors
-    /// Where this model takes no latents, one of the two is not as long as they are, there are not so many layers, or a
-    /// generated number is not finite.
+    /// Where this model takes no latents, one of the two is not as long as they are, there are not so many layers, the
+    /// residual stream is modulated, or a generated number is not finite.
     pub fn crossed(&self, a: &[f32], b: &[f32], first_of_b: usize) -> Result<Self> {
         let (dim, layers) = (self.latent_dim(), self.inr.layers());
         if dim == 0 {
@@ -27,6 +27,11 @@ impl Model {
         if first_of_b > layers.len() {
             let count = layers.len();
             return Err(Error::invalid(format!("layers cannot be crossed from {first_of_b} on: the INR has {count}")));
+        }
+        if self.modulates_stream() {
+            return Err(Error::invalid(
+                "layers of this model cannot be crossed: its residual layers are modulated, which no single INR's are",
+            ));
         }
         let family = &self.hypernetwork;
         let mut theta = vec![0.0; 2 * family.theta_len(&self.inr)];
@@ -70,6 +75,15 @@ impl Model {
         model.validate()?;
         Ok(model)
     }
+
+    /// Whether a layer that carries the residual stream is modulated before its activation. The stream goes on without
+    /// gains and shifts, so that these cannot become parts of weights and biases.
+    pub(crate) fn modulates_stream(&self) -> bool {
+        self.inr.layers().iter().zip(&self.hypernetwork.heads).any(|(shape, head)| {
+            let place = head.modulation.as_ref().map(|m| m.acts(shape.activation).0);
+            shape.stream && place.is_some_and(|place| place != Place::AfterActivation)
+        })
+    }
 }
 
 /// Takes the modulation of a layer's inputs, with its theta and slots, into the layer:
@@ -105,8 +119,11 @@ mod tests {
 
     /// Latents `z0` and `z1` of a family whose weights and modulations depend on them strongly.
     fn family(choose: impl Fn(usize) -> HeadChoice) -> Model {
-        Family { latent_dim: 5, features: 12, latents: 2, shrink: 3.0, seed: 9, ..Family::default() }
-            .build(inr(), choose)
+        over(inr(), choose)
+    }
+
+    fn over(inr: Inr, choose: impl Fn(usize) -> HeadChoice) -> Model {
+        Family { latent_dim: 5, features: 12, latents: 2, shrink: 3.0, seed: 9, ..Family::default() }.build(inr, choose)
     }
 
     /// The INR's values at [`POINTS`] with those parameters.
@@ -161,6 +178,20 @@ mod tests {
             &family(|l| HeadChoice { weight: WeightChoice::Linear, modulation: Some((places[l], true, true)) }),
             1e-5,
         );
+    }
+
+    #[test]
+    fn a_residual_stream_goes_on_unmodulated() {
+        let mut residual = inr();
+        residual.hidden[2] = HiddenLayer { residual: true, ..residual.hidden[0] };
+        let modulated = |place| {
+            let modulation = Some((place, true, true));
+            over(residual.clone(), |_| HeadChoice { weight: WeightChoice::Linear, modulation })
+        };
+        check(&modulated(Place::AfterActivation), 1e-5);
+        let model = modulated(Place::BeforeOmega);
+        let refused = model.crossed(model.latents.get(0), model.latents.get(1), 1).unwrap_err().to_string();
+        assert!(refused.contains("residual"), "{refused}");
     }
 
     #[test]
