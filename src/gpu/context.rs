@@ -13,6 +13,9 @@ use super::{GpuError, shader};
 use crate::measure::Memory;
 use crate::{Error, Result};
 
+/// Bytes of device memory that small buffers and textures share.
+const BLOCK: u64 = 8 << 20;
+
 /// An opened GPU. Cheap to share; everything on it is created through it.
 #[derive(Debug)]
 pub struct Context {
@@ -223,7 +226,8 @@ impl Context {
             label: Some("hypersine"),
             required_features: adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP),
             required_limits,
-            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            // Blocks of one size, where the hints' own double with each one: what is larger is by itself, and gone when freed.
+            memory_hints: wgpu::MemoryHints::Manual { suballocated_device_memory_block_size: BLOCK..BLOCK },
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| {

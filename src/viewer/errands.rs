@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
+use super::heap;
 use super::latent::Weights;
 use super::scene::{Request, Subject, Truth};
 use super::wires::{Of, Wires};
@@ -230,6 +231,7 @@ impl Porter {
             // A window that is closed does not ask.
             let _ = send.send(write(&export, &model, &to, &tell));
             wake();
+            heap::give_back();
         }));
         Exporting { path, progress, outcome }
     }

@@ -16,10 +16,12 @@
 //! | `learn` | runs and searches that are watched |
 //! | `errands` | PSNR, weights, files: worked out beside the picture |
 //! | `memory` | what is remembered between runs |
+//! | `heap` | freed memory goes back to the system |
 //! | `trace` | a record of frames |
 
 mod app;
 mod errands;
+mod heap;
 mod keys;
 mod latent;
 mod learn;
@@ -176,20 +178,6 @@ pub fn run(options: Options) -> Result<Outcome> {
     if let Open::Model { model, .. } = &options.open {
         check(model)?;
     }
-    give_memory_back();
+    heap::fix_large_blocks();
     app::run(options)
-}
-
-/// Lets the allocator give pictures' memory back. glibc maps large blocks one by one, so that freed ones are gone; but with each
-/// one that is freed it raises the size from which they are large, up to 32 MiB, and then keeps on every thread what the
-/// largest picture there needed. A window lives for hours: the size is fixed.
-fn give_memory_back() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        #[expect(unsafe_code, reason = "a setting of the C library")]
-        // SAFETY: mallopt takes any two numbers, and holds the allocator's own lock.
-        unsafe {
-            libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
-        }
-    }
 }

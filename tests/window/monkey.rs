@@ -84,10 +84,13 @@ fn the_window_bears_a_monkey() {
     loop {
         let drawn = viewer.numbers(0, "frame").len();
         if drawn >= 500 * (resident.len() + 1) {
-            // Always of the same picture's size, and after what the monkey asked for is done.
+            // Always of the same picture's size, and the least of some seconds: an export on its way comes and goes.
             viewer.hand(&viewer.resizing([800, 600]));
-            std::thread::sleep(Duration::from_secs(1));
-            resident.push(viewer.resident());
+            let looks = (0..8).map(|_| {
+                std::thread::sleep(Duration::from_millis(500));
+                viewer.resident()
+            });
+            resident.push(looks.min().unwrap());
             println!("monkey: {drawn} frames, {} MB resident", resident[resident.len() - 1] / 1000);
         }
         if drawn >= frames {

@@ -13,6 +13,7 @@ use crate::Result;
 use crate::engine::Engine;
 use crate::gpu::Context;
 use crate::model::Model;
+use crate::viewer::heap;
 use crate::viewer::scene::Request;
 
 /// How often thumbnails are shown while they are made.
@@ -156,6 +157,9 @@ impl Worker {
                         (self.wake)();
                         if self.version.load(Ordering::Relaxed) != version {
                             break;
+                        }
+                        if last {
+                            heap::give_back();
                         }
                     }
                 }
