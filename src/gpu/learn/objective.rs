@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::Result;
 use crate::gpu::arena::index;
 use crate::gpu::tile::Tile;
+use crate::math::Real;
 use crate::model::{Goal, Importance, Inr, Jet, Oriented, SHARPNESS, Supervised};
 
 /// An objective, but for its targets: what a step's plan depends on.
@@ -92,7 +93,7 @@ impl Objective {
         Ok(Self {
             jet: crate::model::Objective::<f32>::jet(goal),
             targets,
-            theta_penalty: single(theta / (latents * theta_len) as f64),
+            theta_penalty: f32::from_f64(theta / (latents * theta_len) as f64),
             kind,
             weights,
         })
@@ -110,11 +111,6 @@ pub(super) fn targets<'a>(goal: &Goal<'a>) -> &'a [f32] {
 /// What its points weigh, if they were not drawn alike.
 pub(super) fn importance<'a>(goal: &Goal<'a>) -> Option<Importance<'a>> {
     if let Goal::Supervised(goal) = goal { goal.importance } else { None }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "kernels compute in f32")]
-fn single(v: f64) -> f32 {
-    v as f32
 }
 
 impl LossKind {
@@ -146,9 +142,9 @@ impl Weights {
         // Losses are means over targets, the eikonal term one over points.
         let each = LossKind::supervised(goal, inr).compared * inr.outputs;
         Self {
-            scale: single(1.0 / goal.targets.len() as f64),
+            scale: f32::from_f64(1.0 / goal.targets.len() as f64),
             within: goal.within.unwrap_or_default(),
-            eikonal: single(goal.eikonal * each as f64),
+            eikonal: f32::from_f64(goal.eikonal * each as f64),
             ..Self::default()
         }
     }
@@ -156,13 +152,13 @@ impl Weights {
     fn oriented(goal: &Oriented<'_>) -> Result<Self> {
         let weights = &goal.weights;
         Ok(Self {
-            scale: single(1.0 / (goal.latents * goal.points) as f64),
-            eikonal: single(weights.eikonal),
+            scale: f32::from_f64(1.0 / (goal.latents * goal.points) as f64),
+            eikonal: f32::from_f64(weights.eikonal),
             on: index(goal.on)?,
-            value: single(weights.value),
-            normal: single(weights.normal),
-            off: single(weights.off),
-            sharpness: single(SHARPNESS),
+            value: f32::from_f64(weights.value),
+            normal: f32::from_f64(weights.normal),
+            off: f32::from_f64(weights.off),
+            sharpness: f32::from_f64(SHARPNESS),
             ..Self::default()
         })
     }

@@ -8,6 +8,7 @@
 use super::Conventions;
 use super::network::{Layer, Network};
 use super::state::{StateDict, count, get, prefix_of_layer, with_bias};
+use crate::math::Real;
 use crate::model::heads::{Generated, Modulation, Place};
 use crate::model::{Activation, Dense, Frame, Side, Solid, Trunk};
 use crate::{Error, Result};
@@ -40,7 +41,7 @@ pub(super) fn build(state: &StateDict, conventions: &Conventions) -> Result<Netw
     }
     let mut first = map(state, &format!("{prefix}fc_p"))?;
     // The INR's own coordinates are those of the box [-1, 1]^3.
-    first.weight.iter_mut().for_each(|w| *w = narrow(HALF * f64::from(*w)));
+    first.weight.iter_mut().for_each(|w| *w = f32::from_f64(HALF * f64::from(*w)));
     if state.contains_key(&format!("{prefix}fc_z.weight")) {
         // A second, random latent: at its mean, 0, where the codebase's own meshes have it.
         let bias = &get(state, &format!("{prefix}fc_z.bias"))?.data;
@@ -89,7 +90,7 @@ fn modulation(state: &StateDict, name: &str, neurons: usize) -> Result<Modulatio
         let scale = 1.0 / (f64::from(variance) + EPSILON).sqrt();
         let fold = |gain: &mut f32, shift: &mut f32| {
             let folded = f64::from(*gain) * scale;
-            (*gain, *shift) = (narrow(folded), narrow(f64::from(*shift) - f64::from(mean) * folded));
+            (*gain, *shift) = (f32::from_f64(folded), f32::from_f64(f64::from(*shift) - f64::from(mean) * folded));
         };
         let row = r * inputs..(r + 1) * inputs;
         gain.weight[row.clone()].iter_mut().zip(&mut shift.weight[row]).for_each(|(g, s)| fold(g, s));
@@ -109,9 +110,4 @@ fn map(state: &StateDict, name: &str) -> Result<Dense<f32>> {
         weight.shape.pop();
     }
     with_bias(state, name, &weight)
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "f32 is the engine's storage type")]
-fn narrow(value: f64) -> f32 {
-    value as f32
 }

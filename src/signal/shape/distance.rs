@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::mesh::Mesh;
 use super::tree::Tree;
 use super::winding::{Far, Turns};
+use crate::math::Real;
 
 /// Triangles of a leaf.
 const LEAF: usize = 4;
@@ -50,7 +51,7 @@ impl Distance {
     /// The nearest point of the mesh.
     pub fn closest(&self, p: Vec3) -> Closest {
         let (slot, point) = self.nearest(p.as_dvec3());
-        let distance = narrow(point.distance(p.as_dvec3()));
+        let distance = f32::from_f64(point.distance(p.as_dvec3()));
         Closest { point: point.as_vec3(), triangle: self.tree.order[slot] as usize, distance }
     }
 
@@ -65,7 +66,7 @@ impl Distance {
     /// between near a hole. Far triangles are seen together (Barill et al. 2018, "Fast Winding Numbers for Soups and
     /// Clouds"), which was wrong by less than 0.01 on every mesh tried.
     pub fn winding(&self, p: Vec3) -> f32 {
-        narrow(self.winding_at(p.as_dvec3()))
+        f32::from_f64(self.winding_at(p.as_dvec3()))
     }
 
     fn winding_at(&self, p: DVec3) -> f64 {
@@ -93,7 +94,7 @@ impl Distance {
     /// The distance to the mesh, negative inside.
     pub fn signed(&self, p: Vec3) -> f32 {
         let (_, point) = self.nearest(p.as_dvec3());
-        let distance = narrow(point.distance(p.as_dvec3()));
+        let distance = f32::from_f64(point.distance(p.as_dvec3()));
         if self.inside(p) { -distance } else { distance }
     }
 
@@ -106,11 +107,6 @@ impl Distance {
     pub fn inside_all(&self, points: &[Vec3]) -> Vec<bool> {
         points.par_iter().with_min_len(64).map(|&p| self.inside(p)).collect()
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "computed in f64, kept in f32")]
-fn narrow(v: f64) -> f32 {
-    v as f32
 }
 
 /// The point of a triangle nearest to `p`; the triangle may be a line or a point.
