@@ -321,6 +321,7 @@ impl Trainer {
     pub fn step(&mut self) -> Result<Step> {
         let chosen = self.chosen();
         let wanted = self.config.batch.points;
+        self.signals.renew(u128::from(self.step) * (chosen.len() * wanted) as u128)?;
         let mut rng = stream(self.seed, PIXELS, self.step);
         if self.errors.is_empty() {
             self.signals.sample(&chosen, wanted, &mut rng, &mut self.samples)?;

@@ -128,6 +128,14 @@ impl Signals {
         }
     }
 
+    /// Lets points of shapes make room for others, in a run that has drawn so many.
+    pub(super) fn renew(&mut self, drawn: u128) -> Result<()> {
+        match &mut self.content {
+            Content::Pictures { .. } => Ok(()),
+            Content::Solids(solids) => solids.renew(drawn),
+        }
+    }
+
     /// Takes a model that has a picture's derivatives to the picture itself: divides its values by the scale of what was
     /// learned, and adds the constant that no derivative knows, by which its mean becomes the picture's.
     pub(super) fn integrated(&self, model: &mut Model, supervise: Supervise) -> Result<()> {

@@ -1,7 +1,6 @@
 //! Against all triangles one by one, and against formulas.
 
 use std::f64::consts::PI;
-use std::time::Instant;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -206,32 +205,4 @@ fn any_number_of_threads_gives_the_same_bits() {
     assert_eq!(with(1), with(3));
     let one_by_one: Vec<f32> = points.iter().map(|&p| distance.signed(p)).collect();
     assert_eq!(with(2).0, one_by_one);
-}
-
-#[test]
-#[ignore = "a measurement: cargo test --release --lib speed_of_distances -- --ignored --nocapture"]
-fn speed_of_distances() {
-    for (rows, columns) in [(30, 40), (100, 120), (300, 400)] {
-        let mesh = torus(rows, columns, 0.6, 0.3);
-        let start = Instant::now();
-        let distance = Distance::new(&mesh);
-        let built = start.elapsed().as_secs_f64();
-        for (name, points) in [
-            ("in the box", in_box(200_000, &mut ChaCha8Rng::seed_from_u64(15))),
-            ("near the surface", probes(&mesh, 200_000)[..200_000].to_vec()),
-        ] {
-            let rate = |what: &dyn Fn(&[Vec3]) -> usize| {
-                let start = Instant::now();
-                assert_eq!(what(&points), points.len());
-                points.len() as f64 / start.elapsed().as_secs_f64() / 1e6
-            };
-            let [signed, inside] = [rate(&|p| distance.signed_all(p).len()), rate(&|p| distance.inside_all(p).len())];
-            println!(
-                "{} triangles, built in {:.1} ms, {name}, {} threads: {signed:.2} M signed distances/s, {inside:.2} M signs/s",
-                mesh.triangles.len(),
-                1e3 * built,
-                rayon::current_num_threads()
-            );
-        }
-    }
 }
