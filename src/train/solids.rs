@@ -21,7 +21,7 @@ const LEAST: usize = 1 << 15;
 const NEAR: [(f64, f64); 3] = [(0.3, 0.05), (0.3, 0.0158), (0.2, 0.004)];
 /// How often a point of a pool is drawn before another takes its place: a run that sees the same points for longer learns them
 /// by heart, and slopes between them grow uneven.
-const DRAWS: u128 = 64;
+const DRAWS: u128 = 32;
 /// Points change places with others one in so many at a time, so that a run never waits for a whole pool.
 const PARTS: usize = 16;
 
