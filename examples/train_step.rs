@@ -1,5 +1,5 @@
-//! Trains a random family on random values and prints what a step costs, as JSON:
-//! `cargo run --release --example train_step [WIDTH] [DEVICE]`. `scripts/peers/train_step.py` does the same in PyTorch.
+//! Trains a random family on random values and prints what a step costs, and how much memory, as JSON:
+//! `cargo run --release --example train_step [WIDTH] [DEVICE]`. `hypersine bench train-step --peers` measures it beside PyTorch.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -2,6 +2,7 @@
 //! compute shaders on any GPU, or by their twin on the CPU.
 
 pub mod bench;
+mod cache;
 pub mod cpu;
 pub mod engine;
 pub mod error;

@@ -5,7 +5,7 @@
 mod common;
 
 use common::fixture;
-use common::program::{fails, hypersine, json, ok};
+use common::program::{command, fails, hypersine, json, ok};
 use hypersine::model::file::{self, Precision};
 use hypersine::model::{self, Source};
 use image::AnimationDecoder;
@@ -378,6 +378,69 @@ fn devices_and_bench_speak_json() {
 }
 
 #[test]
+fn tiles_are_searched_for_kept_shown_and_overridden() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let shown = |folder: &std::path::Path| json(folder, &["devices"])["tiles"][0].clone();
+    assert!(shown(folder)["source"] != "measured here");
+    // A look keeps nothing; its rows are right, whatever tiles they had, and there was more than one.
+    let look = json(folder, &["bench", "tune", "--quick", "--points", "2048", "--samples", "1", "--device", "gpu"]);
+    let rows = look["rows"].as_array().unwrap();
+    assert!(rows.iter().all(|r| r["verified"] == true && r["suite"] == "tune"), "{look}");
+    let texts: std::collections::BTreeSet<_> = rows.iter().map(|r| r["kernels"][0]["text"].to_string()).collect();
+    println!("{} rows, {} kernels, {}", rows.len(), texts.len(), look["tiles"]);
+    assert!(texts.len() > 8);
+    let schema = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bench.schema.json");
+    let schema = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
+    assert!(jsonschema::validator_for(&schema).unwrap().is_valid(&look));
+    assert!(shown(folder)["source"] != "measured here");
+
+    // What the cache has is used and shown, unless a file is named, or the rule.
+    let device = rows[0]["device"].as_str().unwrap();
+    let tile = serde_json::json!({"rows": 4, "quads": 1, "point_groups": 8, "slab": 4, "share": false});
+    let kernel = |setting: Option<&str>| {
+        let arguments =
+            ["bench", "frame", "--quick", "--points", "4096", "--samples", "1", "--device", "gpu", "--json"];
+        let mut command = command(folder, &arguments);
+        setting.map(|s| command.env("HYPERSINE_TILES", s));
+        let out = command.output().unwrap();
+        (out.status.code(), String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap())
+    };
+    let texts = |out: &(Option<i32>, String, String)| {
+        assert_eq!(out.0, Some(0), "{}", out.2);
+        let record: serde_json::Value = serde_json::from_str(&out.1).unwrap();
+        let rows = record["rows"].as_array().unwrap().clone();
+        assert!(rows.iter().all(|r| r["verified"] == true));
+        rows.iter()
+            .map(|r| r["kernels"].as_array().unwrap().iter().map(|k| k["text"].to_string()).collect())
+            .collect::<Vec<Vec<_>>>()
+    };
+    let by_rule = texts(&kernel(Some("usual")));
+    let kinds = serde_json::json!({"64 wide": tile, "64 wide, linear heads": tile});
+    let cached = serde_json::json!({"devices": {device: kinds}});
+    std::fs::create_dir_all(folder.join("cache/hypersine")).unwrap();
+    std::fs::write(folder.join("cache/hypersine/tiles.json"), cached.to_string()).unwrap();
+    let kept = shown(folder);
+    assert!(kept["source"] == "measured here" && kept["tiles"]["64 wide"] == tile, "{kept}");
+    let measured = texts(&kernel(None));
+    assert_ne!(measured, by_rule);
+    assert_eq!(texts(&kernel(Some("usual"))), by_rule);
+    std::fs::write(folder.join("table.json"), serde_json::json!({"": kinds}).to_string()).unwrap();
+    assert_eq!(texts(&kernel(Some("table.json"))), measured);
+    // A tile that no adapter can have is passed over; what is no table is said.
+    let mut huge = kinds.clone();
+    huge["64 wide"]["rows"] = 4096.into();
+    huge["64 wide, linear heads"]["slab"] = 0.into();
+    std::fs::write(folder.join("table.json"), serde_json::json!({"": huge}).to_string()).unwrap();
+    assert_eq!(texts(&kernel(Some("table.json"))), by_rule);
+    let (code, _, message) = kernel(Some("nowhere.json"));
+    assert!(code == Some(1) && message.contains("nowhere.json"), "{message}");
+    std::fs::write(folder.join("table.json"), "[]").unwrap();
+    let (code, _, message) = kernel(Some("table.json"));
+    assert!(code == Some(1) && message.contains("table of tiles"), "{message}");
+}
+
+#[test]
 fn a_record_fits_its_schema_and_becomes_a_page() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path();
@@ -405,7 +468,7 @@ fn a_record_fits_its_schema_and_becomes_a_page() {
     let absent = record["peers"].as_str().unwrap();
     assert!(absent.starts_with("none: './nobody' cannot be started"), "{absent}");
     let rows = record["rows"].as_array().unwrap();
-    for suite in ["peak", "evaluate", "generate", "crossover", "jets", "train-step", "trace", "frame"] {
+    for suite in ["peak", "evaluate", "generate", "crossover", "family", "jets", "train-step", "trace", "frame"] {
         assert!(rows.iter().any(|r| r["suite"] == suite), "{suite}");
     }
     // On a GPU every row names its kernels.

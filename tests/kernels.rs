@@ -10,7 +10,7 @@ use common::random::{ACTIVATIONS, random_model};
 use common::{engines, gpu_engines, max_error, oracle};
 use hypersine::cpu::Network;
 use hypersine::engine::{Engine, Strategy};
-use hypersine::gpu::{Target, TextureTarget, Use};
+use hypersine::gpu::{Target, TextureTarget, TileConfig, Tiles, Use};
 use hypersine::math::Real;
 use hypersine::model::{Domain, Head, Inr, Jet, Model, Order};
 use rand::{RngExt, SeedableRng};
@@ -93,6 +93,53 @@ fn random_models_equal_the_f64_twin_everywhere() {
             model.inr
         );
     }
+    for (engine, worst) in gpus.iter().zip(worst) {
+        println!("{}: largest error is {worst:.2} of its bound", engine.describe());
+    }
+}
+
+/// Whatever a search may try, computes the same.
+#[test]
+fn every_tile_equals_the_f64_twin() {
+    let gpus = gpu_engines();
+    let mut rng = ChaCha8Rng::seed_from_u64(23);
+    let mut tried: Vec<TileConfig> = Vec::new();
+    let mut worst = vec![0.0_f64; gpus.len()];
+    for case in 0..12 {
+        let (model, batch) = random_model(&mut rng, ACTIVATIONS[case % ACTIVATIONS.len()]);
+        let jet = [Jet::Value, Jet::Value, Jet::Gradient][case % 3];
+        // Tiles are given to no fewer than four times their points.
+        let count = rng.random_range(300..600);
+        let points: Vec<f32> = (0..count * model.inr.inputs).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let domain = Domain::Points { coordinates: &points, inputs: model.inr.inputs };
+        for (engine, worst) in gpus.iter().zip(&mut worst) {
+            let ctx = engine.gpu().unwrap();
+            let field = engine.load(&model).unwrap();
+            let tiles: Tiles = [false, true]
+                .map(|fused| {
+                    // Some steps from the tile by rule, as a search takes them.
+                    let space = field.gpu().unwrap().tile_space(batch, count, jet, fused);
+                    let mut config = space.usual();
+                    for step in 0..6 {
+                        let next = &space.neighbours(config)[(case + step) % 4];
+                        if !next.is_empty() {
+                            config = next[rng.random_range(0..next.len())];
+                        }
+                    }
+                    (space.kind(), config)
+                })
+                .into();
+            tried.extend(tiles.values());
+            let before = ctx.set_tiles(tiles);
+            let error = jet_error(std::slice::from_ref(engine), &model, model.latents.values(), batch, &domain, jet);
+            ctx.set_tiles(before);
+            *worst = worst.max(error[0]);
+        }
+    }
+    tried.sort_unstable();
+    tried.dedup();
+    println!("{} tiles: {}", tried.len(), tried.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+    assert!(tried.len() > 8);
     for (engine, worst) in gpus.iter().zip(worst) {
         println!("{}: largest error is {worst:.2} of its bound", engine.describe());
     }

@@ -16,7 +16,7 @@ mod twin;
 pub use compare::{Change, compare};
 pub use method::{Check, Lap, Method, Subject, Time};
 pub use peers::PeerCommand;
-pub use record::{Costs, Device, Host, Program, Record, Row, Shape, Work};
+pub use record::{Costs, Device, Host, Program, Record, Row, Shape, TunedTiles, Work};
 pub use session::{Options, run};
 pub use stats::{Summary, Verdict, median};
 pub use suites::Suite;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Suite;
 use super::method::{Check, Method, Time};
 use crate::engine::{CostModel, Engine};
-use crate::gpu::Kernel;
+use crate::gpu::{Kernel, Tiles};
 use crate::output::write_atomically;
 use crate::{Error, Result, cpu};
 
@@ -38,6 +38,9 @@ pub struct Record {
     /// What `auto` picks by, where the crossover was measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<Costs>,
+    /// What evaluations are cut by, where it was searched for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tiles: Vec<TunedTiles>,
     /// Who else took part, or why not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peers: Option<String>,
@@ -93,6 +96,15 @@ pub struct Costs {
     pub device: String,
     /// Its costs.
     pub costs: CostModel,
+}
+
+/// The fastest tiles on a device, where they are not those by rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TunedTiles {
+    /// The device.
+    pub device: String,
+    /// By kind of evaluation.
+    pub tiles: Tiles,
 }
 
 /// A case on a device.
@@ -257,6 +269,7 @@ impl Record {
             devices,
             rows: Vec::new(),
             models: Vec::new(),
+            tiles: Vec::new(),
             peers: None,
         }
     }

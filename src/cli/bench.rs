@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use hypersine::bench::{Method, Options, PeerCommand, Record, Suite, Verdict, compare, csv, header, line, report, run};
+use hypersine::bench::{
+    Method, Options, PeerCommand, Record, Suite, TunedTiles, Verdict, compare, csv, header, line, report, run,
+};
 use hypersine::engine::{DeviceChoice, Engine, Strategy};
 use hypersine::output::write_atomically;
 use hypersine::{Error, gpu};
@@ -135,6 +137,10 @@ impl Bench {
                 let kept = model.costs.store(&model.device)?;
                 log::info!("the costs of {} are kept in {}", model.device, kept.display());
             }
+            for TunedTiles { device, tiles } in &record.tiles {
+                let kept = gpu::keep_tiles(device, tiles)?;
+                log::info!("the tiles of {device} are kept in {}", kept.display());
+            }
         }
         Ok(record)
     }
@@ -179,6 +185,10 @@ fn summary(record: &Record) {
             model.costs.within * 100.0,
             model.costs.held_out
         );
+    }
+    for TunedTiles { device, tiles } in &record.tiles {
+        println!("{device}: {} tiles are faster than those by rule", tiles.len());
+        tiles.iter().for_each(|(kind, config)| println!("    {kind}: {config}"));
     }
     if let Some(peers) = &record.peers {
         println!("peers: {peers}");

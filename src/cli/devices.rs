@@ -17,15 +17,17 @@ impl Devices {
     pub(super) fn run(&self, global: &Global) -> Result<()> {
         let adapters = gpu::adapters();
         let measured: Vec<Option<CostModel>> = adapters.iter().map(|a| CostModel::load(&a.describe())).collect();
+        let tiles = adapters.iter().map(gpu::tiles).collect::<Result<Vec<_>, _>>()?;
         let cpu_costs = Engine::cpu().costs().copied();
         let json = json!({
             "adapters": adapters,
             "costs": measured,
+            "tiles": tiles.iter().map(|(tiles, source)| json!({"source": source, "tiles": tiles})).collect::<Vec<_>>(),
             "cpu": {"threads": cpu::threads(), "vector_unit": cpu::vector_unit(), "costs": cpu_costs},
         });
         global.report(&json, || {
             let mut lines = Vec::new();
-            for (i, (a, costs)) in adapters.iter().zip(&measured).enumerate() {
+            for (i, ((a, costs), (tiles, source))) in adapters.iter().zip(&measured).zip(&tiles).enumerate() {
                 lines.push(format!("{i}    {} ({}, {}), driver {}", a.name, a.kind, a.backend, a.driver));
                 lines.push(format!(
                     "     tier {}, subgroups {} to {}, {} KiB workgroup memory, bindings to {} MiB, buffers to {} MiB, {}",
@@ -38,6 +40,10 @@ impl Devices {
                     if a.timestamps { "GPU timestamps" } else { "wall clock only" }
                 ));
                 lines.push(format!("     {}", strategy(costs.as_ref())));
+                lines.push(match tiles.len() {
+                    0 => format!("     tiles {source}"),
+                    n => format!("     {n} tiles {source}, the others by rule"),
+                });
             }
             if adapters.is_empty() {
                 lines.push("no GPU adapter: is a Vulkan driver installed?".into());

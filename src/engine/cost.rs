@@ -1,15 +1,15 @@
 //! Which strategy is likely to be faster: a time that is linear in the work to be done, with coefficients fitted to
 //! measurements on this very device (`hypersine bench crossover`) and kept in the user's cache folder.
 
-use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::PathBuf;
 
-use etcetera::BaseStrategy;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::Work;
-use crate::{Error, Result};
+use crate::{Result, cache};
+
+/// The file in the cache folder.
+const FILE: &str = "costs.json";
 
 /// What a unit of each kind of work takes on one device.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,12 +51,7 @@ impl CostModel {
 
     /// The model fitted to this device; None where it was never measured, or the cache cannot be read.
     pub fn load(device: &str) -> Option<Self> {
-        let text = std::fs::read_to_string(Self::file()?).ok()?;
-        let read = serde_json::from_str::<Cache>(&text);
-        if let Err(e) = &read {
-            log::warn!("the measured costs cannot be read ({e}); `hypersine bench crossover` makes them anew");
-        }
-        read.ok()?.devices.get(device).copied()
+        cache::load(FILE, device, "crossover")
     }
 
     /// Keeps the model for this device; returns the file.
@@ -64,28 +59,8 @@ impl CostModel {
     /// # Errors
     /// Where there is no cache folder or it cannot be written.
     pub fn store(&self, device: &str) -> Result<PathBuf> {
-        let path = Self::file().ok_or_else(|| Error::invalid("this system names no cache folder to keep costs in"))?;
-        let mut cache: Cache =
-            std::fs::read_to_string(&path).ok().and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default();
-        cache.devices.insert(device.to_owned(), *self);
-        let text = serde_json::to_string_pretty(&cache)
-            .map_err(|e| Error::invalid(format!("the measured costs cannot be written ({e})")))?;
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(Error::io("make", folder))?;
-        }
-        crate::output::write_atomically(&path, |f| f.write_all(text.as_bytes()).map_err(Error::io("write", &path)))?;
-        Ok(path)
+        cache::store(FILE, device, self)
     }
-
-    /// Where the costs of all devices are kept, as the system has it for caches.
-    fn file() -> Option<PathBuf> {
-        etcetera::choose_base_strategy().ok().map(|s| s.cache_dir().join("hypersine").join("costs.json"))
-    }
-}
-
-#[derive(Default, Serialize, Deserialize)]
-struct Cache {
-    devices: BTreeMap<String, CostModel>,
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The device: adapters, limits, errors, memory and pipelines.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use wgpu::util::DeviceExt;
@@ -9,6 +9,7 @@ use wgpu::util::DeviceExt;
 use super::march::AMPLE_BYTES;
 use super::memory::{Buffer, Ledger, Use};
 use super::tile::Tier;
+use super::tuning::{Tiles, Tiling, tiles};
 use super::{GpuError, shader};
 use crate::measure::Memory;
 use crate::{Error, Result};
@@ -26,8 +27,8 @@ pub struct Context {
     ledger: Arc<Ledger>,
     failure: Arc<Mutex<Option<GpuError>>>,
     pipelines: Mutex<HashMap<String, (wgpu::ComputePipeline, Kernel)>>,
-    /// What the kernels use.
-    tier: Tier,
+    /// What the kernels use, and how they are cut.
+    tiling: RwLock<Arc<Tiling>>,
     /// Those that were asked for, while somebody wants to know.
     asked: Mutex<Option<Vec<Kernel>>>,
     /// Measured multiply-adds per second, by which work is cut into slices.
@@ -86,16 +87,16 @@ pub enum Reject {
     Software,
 }
 
-/// The tier whose kernels are fastest on an adapter, by what docs/performance.md measured, or the one that the environment
-/// asks for. Hypersine's kernels want subgroups of one size.
-fn tier(adapter: &wgpu::Adapter) -> Result<Tier> {
+/// The tier whose kernels are fastest on an adapter, by what docs/performance.md measured, and the highest one it has; or
+/// the one that the environment asks for as both. Hypersine's kernels want subgroups of one size.
+fn tier(adapter: &wgpu::Adapter) -> Result<[Tier; 2]> {
     let info = adapter.get_info();
     let lanes = info.subgroup_max_size;
     let able = adapter.features().contains(wgpu::Features::SUBGROUP) && info.subgroup_min_size == lanes;
     let subgroup = Tier::Subgroup(lanes as usize);
     match std::env::var("HYPERSINE_TIER").as_deref() {
-        Ok("portable") => Ok(Tier::Portable),
-        Ok("subgroup") if able => Ok(subgroup),
+        Ok("portable") => Ok([Tier::Portable; 2]),
+        Ok("subgroup") if able => Ok([subgroup; 2]),
         Ok("subgroup") => Err(Error::invalid(format!(
             "HYPERSINE_TIER asks for subgroups, and '{}' has none of one size; unset it, or take another device",
             info.name
@@ -103,8 +104,8 @@ fn tier(adapter: &wgpu::Adapter) -> Result<Tier> {
         Ok(other) => {
             Err(Error::invalid(format!("HYPERSINE_TIER is '{other}', which is no tier: portable and subgroup are")))
         }
-        Err(_) if able && info.name.contains("llvmpipe") => Ok(subgroup),
-        Err(_) => Ok(Tier::Portable),
+        Err(_) if able && info.name.contains("llvmpipe") => Ok([subgroup; 2]),
+        Err(_) => Ok([Tier::Portable, if able { subgroup } else { Tier::Portable }]),
     }
 }
 
@@ -209,10 +210,12 @@ impl Context {
     /// Opens a given adapter, e.g. the one that can present to a window.
     ///
     /// # Errors
-    /// [`GpuError`] where the device cannot be made; where `HYPERSINE_TIER` asks for what there is not.
+    /// [`GpuError`] where the device cannot be made; where `HYPERSINE_TIER` asks for what there is not, or
+    /// `HYPERSINE_TILES` names no table.
     pub fn open(instance: wgpu::Instance, adapter: wgpu::Adapter) -> Result<Arc<Self>> {
         let have = adapter.limits();
-        let tier = tier(&adapter)?;
+        let [usual, able] = tier(&adapter)?;
+        let (tiles, _) = tiles(&summary(&adapter))?;
         // The portable limits, but for the sizes of buffers and textures, where more simply holds more, and for the
         // workgroup memory by which a tiny INR is followed in one kernel.
         let required_limits = wgpu::Limits {
@@ -258,15 +261,21 @@ impl Context {
             ledger: Arc::default(),
             failure,
             pipelines: Mutex::default(),
-            tier,
+            tiling: RwLock::new(Arc::new(Tiling { usual, able, tiles })),
             asked: Mutex::default(),
             rate: Mutex::new(rate),
         }))
     }
 
-    /// What the kernels use of the adapter's.
-    pub(super) fn tier(&self) -> Tier {
-        self.tier
+    /// By what tiles are chosen.
+    pub(super) fn tiling(&self) -> Arc<Tiling> {
+        Arc::clone(&self.tiling.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Lets evaluations that are planned from now on have these tiles; returns those they had.
+    pub fn set_tiles(&self, tiles: Tiles) -> Tiles {
+        let mut tiling = self.tiling.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut Arc::make_mut(&mut tiling).tiles, tiles)
     }
 
     /// wgpu's instance, adapter, device and queue, for callers with kernels or windows of their own.

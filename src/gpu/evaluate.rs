@@ -11,8 +11,9 @@ use super::field::{Codes, Field};
 use super::jets::Derivatives;
 use super::layout::{ActivationCode, Kind, Plan};
 use super::memory::{Buffer, Use};
-use super::tile::{Extent, Tier, Tile};
+use super::tile::Tile;
 use super::timing::Stopwatch;
+use super::tuning::Tiling;
 use crate::measure::{Phase, Timings};
 use crate::model::{Domain, Encoding, Inr, Jet, Order};
 use crate::{Error, Result};
@@ -121,7 +122,7 @@ pub(super) struct TapeSpec {
 impl EvaluateSpec {
     /// For training, with other points for each latent: within that tile and onto that tape.
     pub(super) fn on_tape(inr: &Inr, plan: &Plan, jet: Jet, tile: Tile, tape: TapeSpec) -> Self {
-        Self { tile, tape, ..Self::new(inr, plan, "samples", "", jet, (1, 1), Tier::Portable) }
+        Self { tile, tape, ..Self::new(inr, plan, "samples", "", jet, (1, 1), &Tiling::default()) }
     }
 
     pub(super) fn is_fourier(&self) -> bool {
@@ -136,7 +137,7 @@ impl EvaluateSpec {
         texture_format: &'static str,
         jet: Jet,
         many: (usize, usize),
-        tier: Tier,
+        tiling: &Tiling,
     ) -> Self {
         let kinds: Vec<&str> = plan.kinds().into_iter().map(Kind::file).collect();
         let (encoding, encoding_count, encoding_plain) = match &inr.encoding {
@@ -160,7 +161,7 @@ impl EvaluateSpec {
             encoding_plain,
             domain,
             texture_format,
-            tile: Tile::choose(Extent::new(inr, plan, many, jet, tier)),
+            tile: tiling.tile(inr, plan, many, jet),
             tape: TapeSpec::default(),
         }
     }
@@ -229,7 +230,7 @@ impl Field {
             Domain::Points { coordinates, .. } => ("points", Some(ctx.upload("points", coordinates, Use::Other)?)),
         };
         let many = (latents.len(), domain.len());
-        let spec = EvaluateSpec::new(inr, plan, name, texture_format, target.jet(), many, ctx.tier());
+        let spec = EvaluateSpec::new(inr, plan, name, texture_format, target.jet(), many, &ctx.tiling());
         let pipeline = ctx.pipeline("evaluate.wgsl", &spec)?;
 
         let count = |n: usize| {

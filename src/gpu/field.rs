@@ -5,9 +5,8 @@ use std::sync::Arc;
 use super::generate::Generation;
 use super::layout::{Layer, Layout, Placed, Plan, Tensor};
 use super::memory::{Buffer, Use};
-use super::tile::{Extent, Tile};
 use super::timing::Stopwatch;
-use super::{Context, generate};
+use super::{Context, TileSpace, generate};
 use crate::Result;
 use crate::measure::{Timings, Work};
 use crate::model::{Jet, Model};
@@ -97,7 +96,7 @@ impl Field {
     /// The work of evaluating so many latents at so many points each.
     pub fn work(&self, latents: usize, points: usize, fused: bool) -> Work {
         let plan = self.plan(fused).0;
-        let tile = Tile::choose(Extent::new(&self.model.inr, plan, (latents, points), Jet::Value, self.ctx.tier()));
+        let tile = self.ctx.tiling().tile(&self.model.inr, plan, (latents, points), Jet::Value);
         let tiles = (latents.next_multiple_of(tile.slots) * points.div_ceil(tile.points_per_group)) as f64;
         let batch = latents as f64;
         let macs = |p: &Placed| f64::from(p.map.inputs) * f64::from(p.map.length) * 4.0;
@@ -115,6 +114,11 @@ impl Field {
             loaded: tiles * plan.layers.iter().map(|l| weights(&l.weight)).sum::<f64>(),
             filled: tiles * plan.layers.iter().map(|l| weights(&l.weight) * l.weight.macs_per_weight()).sum::<f64>(),
         }
+    }
+
+    /// The tiles that the evaluation of so many latents at so many points each could have.
+    pub fn tile_space(&self, latents: usize, points: usize, jet: Jet, fused: bool) -> TileSpace {
+        self.ctx.tiling().space(&self.model.inr, self.plan(fused).0, (latents, points), jet)
     }
 
     /// The most latents whose theta fits `bytes`.

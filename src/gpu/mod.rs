@@ -14,6 +14,7 @@ mod resident;
 pub mod shader;
 mod tile;
 mod timing;
+mod tuning;
 
 pub(crate) use context::presenting_adapter;
 pub use context::{AdapterSummary, Context, Kernel, Reject, adapters};
@@ -23,7 +24,9 @@ pub use generate::Generation;
 pub use learn::{AdamStep, Learner};
 pub use march::{End, Ends, Marcher, Rules, Track, Walk};
 pub use memory::{Buffer, Use};
+pub use tile::TileConfig;
 pub use timing::Stopwatch;
+pub use tuning::{TileSpace, Tiles, keep as keep_tiles, tiles};
 
 /// What a GPU can refuse.
 #[derive(Clone, Debug, thiserror::Error)]

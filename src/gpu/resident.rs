@@ -27,7 +27,7 @@ impl Field {
     pub(super) fn resident(&self, codes: &Codes, points: &Buffer, values: &Buffer, most: usize) -> Result<Resident> {
         let (ctx, inr) = (&self.ctx, &self.model.inr);
         let (plan, _) = self.plan(codes.fused);
-        let spec = EvaluateSpec::new(inr, plan, "points", "", Jet::Value, (1, most), ctx.tier());
+        let spec = EvaluateSpec::new(inr, plan, "points", "", Jet::Value, (1, most), &ctx.tiling());
         let pipeline = ctx.pipeline("evaluate.wgsl", &spec)?;
         let kind = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
         let job = ctx.buffer("a march's evaluation", size_of::<Job>() as u64, kind, Use::Other)?;

@@ -15,6 +15,7 @@ use super::evaluate::EvaluateSpec;
 use super::generate::{MaterialiseSpec, ProductSpec};
 use super::layout::{ActivationCode, Layout};
 use super::tile::Tier;
+use super::tuning::Tiling;
 use super::{learn, march};
 use crate::model::heads::{Multiplier, Place};
 use crate::model::{Activation, Encoding, Family, HeadChoice, HiddenLayer, Inr, Jet, WeightChoice};
@@ -132,9 +133,10 @@ fn dump(folder: &Path, file: &str, text: &str) {
     }
 }
 
-/// The lists of kernels with the tiers that theirs are of.
-fn tiers<'a>(portable: &'a mut Vec<Text>, shared: &'a mut Vec<Text>) -> [(&'a mut Vec<Text>, Tier); 2] {
-    [(portable, Tier::Portable), (shared, Tier::Subgroup(8))]
+/// The lists of kernels with what theirs are cut by.
+fn tiers<'a>(portable: &'a mut Vec<Text>, shared: &'a mut Vec<Text>) -> [(&'a mut Vec<Text>, Tiling); 2] {
+    let of = |usual| Tiling { usual, ..Tiling::default() };
+    [(portable, of(Tier::Portable)), (shared, of(Tier::Subgroup(8)))]
 }
 
 /// A kernel's name and its text.
@@ -219,15 +221,15 @@ pub fn kernels() -> (Vec<Text>, Vec<Text>) {
                         // Large pictures, and few points of many latents.
                         let extent = if n % 2 == 0 { (1, 1 << 16) } else { (1000, 9) };
                         let name = format!("evaluate {inr} {weight:?} {modulation:?} {strategy} {domain} {texture}");
-                        for (list, tier) in tiers(&mut kernels, &mut shared) {
-                            let spec = EvaluateSpec::new(inr, plan, domain, texture, Jet::Value, extent, tier);
+                        for (list, tiling) in tiers(&mut kernels, &mut shared) {
+                            let spec = EvaluateSpec::new(inr, plan, domain, texture, Jet::Value, extent, &tiling);
                             list.push((name.clone(), link("evaluate.wgsl", &spec)));
                         }
                     }
                     for (jet, extent) in [(Jet::Gradient, (1000, 9)), (Jet::Laplacian, (1, 1 << 16))] {
                         let name = format!("evaluate {inr} {weight:?} {modulation:?} {strategy} {jet:?}");
-                        for (list, tier) in tiers(&mut kernels, &mut shared) {
-                            let spec = EvaluateSpec::new(inr, plan, "points", "", jet, extent, tier);
+                        for (list, tiling) in tiers(&mut kernels, &mut shared) {
+                            let spec = EvaluateSpec::new(inr, plan, "points", "", jet, extent, &tiling);
                             list.push((name.clone(), link("evaluate.wgsl", &spec)));
                         }
                     }

@@ -1,12 +1,13 @@
 //! The shape of the evaluate kernel's register and workgroup tiles.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::layout::{Kind, Plan};
 use crate::model::{Inr, Jet};
 
-/// WebGPU's default limit of workgroup memory.
+/// WebGPU's default limits of workgroup memory, and of invocations.
 pub(super) const WORKGROUP_BYTES: usize = 16 << 10;
+const WORKGROUP_INVOCATIONS: usize = 256;
 /// Outputs and quads of points that an invocation owns.
 const ROWS: usize = 8;
 /// See [`ROWS`].
@@ -20,6 +21,33 @@ const SHARE: usize = 4;
 
 /// Invocations that fill the subgroups of any GPU (64 are two of NVIDIA's, one of AMD's widest).
 const FILLED: usize = 64;
+
+/// Points for one of a tile that was measured with many: with fewer, the tile that fits them is better.
+const AMPLE: usize = 4;
+
+/// The free choices of a tile; the rest follows from what is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TileConfig {
+    /// Outputs that an invocation owns.
+    pub rows: usize,
+    /// Quads of points that it owns; one where jets are evaluated.
+    pub quads: usize,
+    /// Invocations along the points.
+    pub point_groups: usize,
+    /// Inputs per slab.
+    pub slab: usize,
+    /// Whether the invocations of a subgroup load weights for one another.
+    pub share: bool,
+}
+
+impl std::fmt::Display for TileConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { rows, quads, point_groups, slab, share } = self;
+        let shared = if *share { ", shared" } else { "" };
+        write!(f, "{rows}x{} by {point_groups}, slab {slab}{shared}", 4 * quads)
+    }
+}
 
 /// One way to cut a layer into invocations and slabs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -89,23 +117,36 @@ impl Extent {
     }
 }
 
+impl Tier {
+    /// Whether subgroups can share the loads of a tile with so many invocations along the points: they share what their
+    /// invocations all need, the weights of one row group.
+    fn shares(self, point_groups: usize) -> bool {
+        matches!(self, Self::Subgroup(lanes) if lanes >= SHARE && point_groups.is_multiple_of(lanes))
+    }
+}
+
 impl Tile {
+    /// By rule: shared loads wherever the tier has them.
     fn new(width: usize, columns: usize, point_groups: usize, slab: usize, tier: Tier) -> Self {
-        let quads = if columns == 1 { QUADS } else { columns };
-        // A subgroup shares what its invocations all need: the weights of one row group.
-        let shares = matches!(tier, Tier::Subgroup(lanes) if lanes >= SHARE && point_groups.is_multiple_of(lanes));
-        let rows = match shares {
-            _ if quads > QUADS => JET_ROWS,
+        let share = tier.shares(point_groups);
+        let rows = match share {
+            _ if columns > QUADS => JET_ROWS,
             // Where no rows are left over.
             true if (width.div_ceil(ROWS) * ROWS).is_multiple_of(SHARED_ROWS) => SHARED_ROWS,
             _ => ROWS,
         };
+        let quads = if columns == 1 { QUADS } else { 1 };
+        Self::cut(width, columns, TileConfig { rows, quads, point_groups, slab, share })
+    }
+
+    fn cut(width: usize, columns: usize, config: TileConfig) -> Self {
+        let TileConfig { rows, quads, point_groups, slab, share } = config;
         let row_groups = width.div_ceil(rows);
         let rows4 = row_groups * rows / 4;
+        // The last layer's parts are added up for all of an invocation's points at a time: of a jet, column by column.
+        let (reduced, quads) = (quads, quads * columns);
         // Bias, gain and shift behind the weights, whether the model is modulated or not.
         let product = slab * point_groups * quads + (slab + 3) * rows4;
-        // The last layer's parts are added up for all of an invocation's points at a time: of a jet, column by column.
-        let reduced = quads / columns;
         let reduction = row_groups.div_ceil(2) * point_groups * reduced * 4;
         let points_per_group = point_groups * reduced * 4;
         let last_layer = rows4 * 4;
@@ -117,7 +158,7 @@ impl Tile {
             point_groups,
             row_groups,
             slab,
-            share: if shares { SHARE } else { 1 },
+            share: if share { SHARE } else { 1 },
             rows4,
             slots: 1,
             threads: row_groups * point_groups,
@@ -125,6 +166,27 @@ impl Tile {
             tile_vec4s,
             tile_bytes: tile_vec4s * 16,
         }
+    }
+
+    /// Its free choices.
+    pub(super) fn config(&self) -> TileConfig {
+        let Self { rows, quads, columns, point_groups, slab, share, .. } = *self;
+        TileConfig { rows, quads: quads / columns, point_groups, slab, share: share > 1 }
+    }
+
+    /// The tile of a measured configuration; None where the adapter or the limits do not allow it, or there are too few
+    /// points for it.
+    pub(super) fn of(extent: &Extent, config: TileConfig) -> Option<Self> {
+        let TileConfig { rows, quads, point_groups, slab, share } = config;
+        let whole = rows > 0 && rows.is_multiple_of(4) && quads > 0 && point_groups > 0 && slab > 0;
+        let allowed = !share || (extent.tier.shares(point_groups) && slab.is_multiple_of(SHARE));
+        // A quad of a jet is four points with all their columns.
+        if !whole || !allowed || (extent.columns > 1 && quads > 1) || [rows, quads, slab].iter().any(|&n| n > 64) {
+            return None;
+        }
+        let tile = Self::cut(extent.width, extent.columns, config);
+        let fits = tile.tile_bytes <= WORKGROUP_BYTES && tile.threads <= WORKGROUP_INVOCATIONS;
+        (fits && extent.points >= AMPLE * tile.points_per_group).then(|| tile.shared_by(extent.latents))
     }
 
     /// The same with several latents side by side: as many as there are, as fill the subgroups, and as fit.

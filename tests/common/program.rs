@@ -3,16 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-pub(crate) fn hypersine(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_hypersine"))
+pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hypersine"));
+    command
         .args(arguments)
         .current_dir(folder)
         .env_remove("DISPLAY")
         .env_remove("WAYLAND_DISPLAY")
         // What this machine's user measured must not decide what the tests see.
-        .env("XDG_CACHE_HOME", folder.join("cache"))
-        .output()
-        .unwrap()
+        .env("XDG_CACHE_HOME", folder.join("cache"));
+    command
+}
+
+pub(crate) fn hypersine(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().unwrap()
 }
 
 pub(crate) fn ok(folder: &Path, arguments: &[&str]) -> String {

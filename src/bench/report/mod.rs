@@ -140,7 +140,7 @@ fn changes(record: &Record, base: &Record) -> String {
 /// Every row, suite by suite.
 fn tables(record: &Record) -> String {
     let mut html = "<h2>Everything that was measured</h2>\n".to_owned();
-    for suite in Suite::ALL {
+    for suite in Suite::ALL.into_iter().chain([Suite::Tune]) {
         let rows: Vec<&Row> = record.rows.iter().filter(|r| r.suite == suite).collect();
         if rows.is_empty() {
             continue;

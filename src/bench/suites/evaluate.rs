@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::field::Case;
 use crate::Result;
+use crate::bench::Suite;
+use crate::bench::peers::{self, Kind};
 use crate::bench::session::Session;
-use crate::bench::{Suite, peers};
 use crate::engine::{Engine, Strategy};
 use crate::model::heads::Multiplier;
 use crate::model::{Activation, Family, HeadChoice, HiddenLayer, Inr, Jet, Model, WeightChoice, builtin};
@@ -77,16 +78,9 @@ fn alone(session: &mut Session<'_>, model: &Arc<Model>, points: usize) -> Result
     let peers = if theirs { session.peers.clone() } else { Vec::new() };
     for engine in session.engines {
         let mut entries = vec![case.entry(engine, Strategy::Materialised, &what)];
-        let name = entries[0].case.clone();
-        for peer in &peers {
-            let picture = peers::Picture {
-                model,
-                grid: &case.grid,
-                expected: &case.expected,
-                shape: case.shape(None),
-                work: case.work(),
-            };
-            entries.extend(peers::evaluations(peer, engine, &picture, &name)?);
+        if !peers.is_empty() {
+            let shared = case.shared(&entries[0].case, None, case.work());
+            entries.extend(peers::entries(&peers, engine, &case.task(Kind::Evaluate), &shared)?);
         }
         session.race(Suite::Evaluate, engine, entries)?;
     }

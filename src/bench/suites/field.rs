@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use crate::bench::device::{OnHost, Output, lap, pass};
 use crate::bench::method::{Check, Lap, Subject};
+use crate::bench::peers::{Kind, Shared, Task};
 use crate::bench::record::{Shape, Work};
 use crate::bench::session::Entry;
 use crate::bench::twin::Expected;
 use crate::cpu::Network;
 use crate::engine::{Engine, Field, Strategy};
-use crate::gpu::{Codes, Context, Evaluation, Target};
+use crate::gpu::{Context, Evaluation, Generation, Target};
 use crate::model::{Domain, Grid, Inr, Jet, Model};
 use crate::{Error, Result};
 
@@ -83,6 +84,24 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// What a peer is told.
+    pub(super) fn task(&self, kind: Kind) -> Task<'_> {
+        let grid = &self.grid;
+        #[expect(clippy::cast_possible_truncation, reason = "coordinates are f32 in every program")]
+        let coordinates = (0..grid.height)
+            .flat_map(|j| (0..grid.width).map(move |i| (i, j)))
+            .flat_map(|(i, j)| grid.point(i, j).map(|v| v as f32))
+            .collect();
+        Task { kind, model: self.model, z: self.z(), latents: self.latents, coordinates, lesson: None }
+    }
+
+    /// What a peer's row has.
+    pub(super) fn shared(&self, case: &str, strategy: Option<Strategy>, work: Work) -> Shared<'static> {
+        let expected = Rc::clone(&self.expected);
+        let judge = Rc::new(move |values: &[f32], _: &_| Ok(expected.check(values)));
+        Shared { case: case.to_owned(), shape: self.shape(strategy), work, judge }
+    }
+
     /// Evaluation under a strategy on a device.
     pub(super) fn entry<'e>(&'e self, engine: &'e Engine, strategy: Strategy, what: &str) -> Entry<'e> {
         let alone = self.model.latent_dim() == 0;
@@ -93,9 +112,27 @@ impl<'a> Case<'a> {
         }
         let fused = strategy == Strategy::Fused;
         match engine.gpu() {
-            Some(ctx) => Entry::new(case, shape, self.work(), move || OnGpu::new(ctx, self, fused)),
-            None => Entry::new(case, shape, self.work(), move || Ok(self.on_cpu(fused))),
+            Some(ctx) => Entry::new(case, shape, self.work(), move || OnGpu::new(ctx, self, fused, false)),
+            None => Entry::new(case, shape, self.work(), move || Ok(self.on_cpu(fused, false))),
         }
+    }
+
+    /// From latents to values on a device, where they stay: generation and all.
+    pub(super) fn from_latents<'e>(&'e self, engine: &'e Engine, strategy: Strategy, what: &str) -> Entry<'e> {
+        let (case, shape, work) =
+            (format!("{what}, {}", strategy.name()), self.shape(Some(strategy)), self.whole_work());
+        let fused = strategy == Strategy::Fused;
+        match engine.gpu() {
+            Some(ctx) => Entry::new(case, shape, work, move || OnGpu::new(ctx, self, fused, true)),
+            None => Entry::new(case, shape, work, move || Ok(self.on_cpu(fused, true))),
+        }
+    }
+
+    /// What that does at least: parameters read once, outputs written once.
+    pub(super) fn whole_work(&self) -> Work {
+        let generated = 2.0 * (self.latents * self.model.hypernetwork.macs_per_latent()) as f64;
+        let work = self.work();
+        Work { flop: work.flop + generated, bytes: (self.model.bytes() + 4 * self.numbers()) as f64, ..work }
     }
 
     /// From latents to values on the host, generation and all.
@@ -111,16 +148,26 @@ impl<'a> Case<'a> {
         })
     }
 
-    fn on_cpu(&self, fused: bool) -> OnHost<impl FnMut(&mut [f32]) -> Result<()> + 'a> {
-        let network = Network::new(self.model);
-        let features = network.features(self.latents, self.z());
-        let theta = if fused { Vec::new() } else { network.materialise(self.latents, &features) };
+    /// What is generated beforehand is not timed, unless all is.
+    fn on_cpu(&self, fused: bool, all: bool) -> OnHost<impl FnMut(&mut [f32]) -> Result<()> + 'a> {
+        let (network, latents) = (Network::new(self.model), self.latents);
+        let z = &self.model.latents.values()[..latents * self.model.latent_dim()];
+        let generate = move |network: &Network<f32>| {
+            let features = network.features(latents, z);
+            let theta = if fused { Vec::new() } else { network.materialise(latents, &features) };
+            (features, theta)
+        };
+        let mut generated = generate(&network);
         let (domain, jet) = (Domain::Grid(self.grid), self.jet);
         OnHost::new(self.numbers(), &self.expected, move |out| {
+            if all {
+                generated = generate(&network);
+            }
+            let (features, theta) = &generated;
             if fused {
-                network.jets_fused(&features, &domain, jet, out);
+                network.jets_fused(features, &domain, jet, out);
             } else {
-                network.jets(&theta, &domain, jet, out);
+                network.jets(theta, &domain, jet, out);
             }
             Ok(())
         })
@@ -138,22 +185,29 @@ pub(super) fn shape_of(inr: &Inr) -> Shape {
     }
 }
 
-/// An evaluation on a GPU.
+/// An evaluation on a GPU, after the generation that it reads where that is part of a run.
 struct OnGpu {
     ctx: Arc<Context>,
+    generation: Generation,
+    all: bool,
     evaluation: Evaluation,
     output: Output,
-    _codes: Codes,
+    _field: crate::gpu::Field,
 }
 
 impl OnGpu {
-    fn new(ctx: &Arc<Context>, case: &Case<'_>, fused: bool) -> Result<Self> {
+    fn new(ctx: &Arc<Context>, case: &Case<'_>, fused: bool, all: bool) -> Result<Self> {
         let field = crate::gpu::Field::new(ctx, case.model)?;
-        let codes = field.prepare(case.z(), case.latents, fused)?;
+        let generation = field.generation(case.z(), case.latents, fused)?;
         let output = Output::new(ctx, case.numbers(), Rc::clone(&case.expected))?;
         let target = Target::Jets(output.buffer.raw(), case.jet);
-        let evaluation = field.evaluation(&codes, 0..case.latents, &Domain::Grid(case.grid), target)?;
-        Ok(Self { ctx: Arc::clone(ctx), evaluation, output, _codes: codes })
+        let evaluation = field.evaluation(generation.codes(), 0..case.latents, &Domain::Grid(case.grid), target)?;
+        let mut subject = Self { ctx: Arc::clone(ctx), generation, all, evaluation, output, _field: field };
+        if !all {
+            let Self { ctx, generation, output, .. } = &mut subject;
+            pass(ctx, &mut output.stopwatch, 1, |pass| generation.record(pass))?;
+        }
+        Ok(subject)
     }
 }
 
@@ -164,18 +218,26 @@ impl Subject for OnGpu {
 
     /// In one pass where a run fits a slice; else slice by slice, each in a pass of its own.
     fn run(&mut self, repeats: u32) -> Result<Lap> {
-        let Self { ctx, evaluation, output, .. } = self;
+        let Self { ctx, generation, all, evaluation, output, .. } = self;
         let stopwatch = &mut output.stopwatch;
         let mut total = Duration::ZERO;
         let mut runs = 0;
         while runs < repeats {
             evaluation.rewind();
-            let first = evaluation.next_slice(SLICE);
+            let mut slice = evaluation.next_slice(SLICE);
             if evaluation.is_done() {
-                return pass(ctx, stopwatch, repeats - runs, |pass| evaluation.record(pass))
-                    .map(|lap| Lap { seconds: lap.seconds + total.as_secs_f64(), ..lap });
+                return pass(ctx, stopwatch, repeats - runs, |pass| {
+                    if *all {
+                        generation.record(pass);
+                    }
+                    evaluation.record(pass);
+                })
+                .map(|lap| Lap { seconds: lap.seconds + total.as_secs_f64(), ..lap });
             }
-            let mut slice = first;
+            if *all {
+                let (ran, _) = stopwatch.run(ctx, "bench", |pass| generation.record(pass))?;
+                total += ran;
+            }
             while let Some(macs) = slice {
                 let (ran, waited) = stopwatch.run(ctx, "bench", |pass| evaluation.record(pass))?;
                 ctx.learn(macs, waited);

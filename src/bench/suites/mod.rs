@@ -2,6 +2,7 @@
 
 mod crossover;
 mod evaluate;
+mod family;
 mod field;
 mod frame;
 mod generate;
@@ -9,6 +10,7 @@ mod jets;
 mod peak;
 mod trace;
 mod train_step;
+mod tune;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,8 @@ pub enum Suite {
     Generate,
     /// Fused against materialized; keeps what `--strategy auto` will pick by in your cache folder
     Crossover,
+    /// From latents to values on the device, generation and all: many INRs of low-rank heads
+    Family,
     /// Values with gradients and Laplacians
     Jets,
     /// A step of training: forward, backward, Adam
@@ -38,15 +42,19 @@ pub enum Suite {
     Trace,
     /// From a latent to pixels in memory or in a texture
     Frame,
+    /// The fastest tiles for this GPU; keeps what its evaluations will be cut by in your cache folder. Only by name: not of
+    /// everything
+    Tune,
 }
 
 impl Suite {
-    /// All, in the order in which they are run.
-    pub const ALL: [Self; 8] = [
+    /// All that only measure, in the order in which they are run.
+    pub const ALL: [Self; 9] = [
         Self::Peak,
         Self::Evaluate,
         Self::Generate,
         Self::Crossover,
+        Self::Family,
         Self::Jets,
         Self::TrainStep,
         Self::Trace,
@@ -60,10 +68,12 @@ impl Suite {
             Self::Evaluate => "evaluate",
             Self::Generate => "generate",
             Self::Crossover => "crossover",
+            Self::Family => "family",
             Self::Jets => "jets",
             Self::TrainStep => "train-step",
             Self::Trace => "trace",
             Self::Frame => "frame",
+            Self::Tune => "tune",
         }
     }
 }
@@ -75,9 +85,11 @@ pub(super) fn run(suite: Suite, session: &mut Session<'_>) -> Result<()> {
         Suite::Evaluate => evaluate::run(session),
         Suite::Generate => generate::run(session),
         Suite::Crossover => crossover::run(session),
+        Suite::Family => family::run(session),
         Suite::Jets => jets::run(session),
         Suite::TrainStep => train_step::run(session),
         Suite::Trace => trace::run(session),
         Suite::Frame => frame::run(session),
+        Suite::Tune => tune::run(session),
     }
 }

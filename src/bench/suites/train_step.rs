@@ -1,21 +1,23 @@
 //! `train-step`: forward, backward and Adam of a family of linear heads, a trunk for each tensor; from values, and from
 //! gradients with respect to the coordinates.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::field::shape_of;
-use crate::Result;
 use crate::bench::Suite;
 use crate::bench::method::{Check, Lap, Subject};
+use crate::bench::peers::{self, Kind, Shared, Task};
 use crate::bench::record::{Shape, Work};
 use crate::bench::session::{Entry, Session};
 use crate::cpu::{Gradients, Network};
 use crate::engine::Engine;
 use crate::model::{Batch, Goal, Hypernetwork, Inr, Jet, Model, Supervised};
 use crate::train::{Adam, AdamConfig, Learner, Moments, Wanted, parameters};
+use crate::{Error, Result};
 
 const RATE: f64 = 5e-4;
 /// How far a step may be from the f64 twin's, as a share of its length: Adam divides gradients by their size, which makes
@@ -59,6 +61,84 @@ impl Lesson {
     }
 }
 
+impl Lesson {
+    /// Whether a step from some state was right: `taken` steps had been taken before it.
+    fn check(
+        &self,
+        mut before: Hypernetwork<f32>,
+        moments: &[Moments<f32>],
+        taken: u64,
+        mut after: Hypernetwork<f32>,
+    ) -> Check {
+        let mut exact = self.exact(&before, moments, taken);
+        let (mut wrong, mut length, mut numbers) = (0.0, 0.0, 0);
+        let tensors = before.tensors_mut().into_iter().zip(after.tensors_mut()).zip(exact.tensors_mut());
+        for (((_, before), (_, after)), (_, exact)) in tensors {
+            for ((&b, &a), &e) in before.iter().zip(&*after).zip(&*exact) {
+                wrong += (f64::from(a) - e).powi(2);
+                length += (e - f64::from(b)).powi(2);
+            }
+            numbers += after.len();
+        }
+        let error = (wrong / length).sqrt();
+        Check { error: if error.is_nan() { f64::INFINITY } else { error }, bound: BOUND, numbers }
+    }
+
+    /// The parameters after a step from those before, in f64.
+    fn exact(&self, before: &Hypernetwork<f32>, moments: &[Moments<f32>], taken: u64) -> Hypernetwork<f64> {
+        let Self { model, latents, coordinates, .. } = self;
+        let wide = |v: &[f32]| v.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
+        let mut oracle = Network::oracle(&Model { hypernetwork: Arc::new(before.clone()), ..(**model).clone() });
+        let mut gradients = Gradients::new(&oracle);
+        let z = wide(model.latents.values());
+        oracle.backward(Batch { count: *latents, latents: &z, coordinates }, &self.goal(), &mut gradients);
+        let mut adam = Adam::new(AdamConfig::default());
+        adam.steps = taken;
+        let wider = |m: &Moments<f32>| Moments { name: m.name.clone(), first: wide(&m.first), second: wide(&m.second) };
+        adam.moments = moments.iter().map(wider).collect();
+        adam.step(parameters(oracle.hypernetwork_mut(), &mut gradients.hypernetwork, RATE));
+        (**oracle.hypernetwork()).clone()
+    }
+
+    /// What a peer is told.
+    fn task(&self) -> Task<'_> {
+        Task {
+            kind: Kind::TrainStep,
+            model: &self.model,
+            z: self.model.latents.values(),
+            latents: self.latents,
+            coordinates: self.coordinates.clone(),
+            lesson: Some((&self.targets, RATE)),
+        }
+    }
+
+    /// Whether the step was right that a peer took when it was asked to store: all parameters before it, both moments of
+    /// each, and all parameters after it; it says how many steps it had taken before.
+    fn judge(&self, numbers: &[f32], said: &serde_json::Value) -> Result<Check> {
+        let each = self.model.hypernetwork.parameter_count();
+        let taken = said.get("steps").and_then(serde_json::Value::as_u64);
+        let (Some(taken), [before, first, second, after]) =
+            (taken, &numbers.chunks_exact(each.max(1)).collect::<Vec<_>>()[..])
+        else {
+            return Err(Error::invalid("the peer did not store a step"));
+        };
+        let with = |values: &[f32]| {
+            let (mut network, mut rest) = ((*self.model.hypernetwork).clone(), values);
+            for (_, tensor) in network.tensors_mut() {
+                let (own, others) = rest.split_at(tensor.len());
+                tensor.copy_from_slice(own);
+                rest = others;
+            }
+            network
+        };
+        let (mut first, mut second) = (with(first), with(second));
+        let moments = first.tensors_mut().into_iter().zip(second.tensors_mut());
+        let moments: Vec<Moments<f32>> =
+            moments.map(|((name, m), (_, v))| Moments { name, first: m.to_vec(), second: v.to_vec() }).collect();
+        Ok(self.check(with(before), &moments, taken, with(after)))
+    }
+}
+
 pub(super) fn run(session: &mut Session<'_>) -> Result<()> {
     // A step is some three evaluations, at each of whose points tensors of 32-bit floats are kept.
     let (latents, points) = if session.scale.usual >= 1 << 16 { (32, 1024) } else { (8, 128) };
@@ -74,8 +154,14 @@ pub(super) fn run(session: &mut Session<'_>) -> Result<()> {
         };
         for engine in session.engines {
             let case = format!("{} linear,{what} {points} x {latents}", lesson.model.inr);
-            let entry = Entry::new(case, shape.clone(), lesson.work(), || Steps::new(engine, &lesson));
-            session.race(Suite::TrainStep, engine, vec![entry])?;
+            let mut entries =
+                vec![Entry::new(case.clone(), shape.clone(), lesson.work(), || Steps::new(engine, &lesson))];
+            if of == Jet::Value && !session.peers.is_empty() {
+                let judge = Rc::new(|numbers: &[f32], said: &serde_json::Value| lesson.judge(numbers, said));
+                let shared = Shared { case, shape: shape.clone(), work: lesson.work(), judge };
+                entries.extend(peers::entries(&session.peers, engine, &lesson.task(), &shared)?);
+            }
+            session.race(Suite::TrainStep, engine, entries)?;
         }
     }
     Ok(())
@@ -106,22 +192,6 @@ impl<'a> Steps<'a> {
         }
         Ok(())
     }
-
-    /// The parameters after a step from those before, in f64.
-    fn exact(&self, before: &Hypernetwork<f32>, moments: &[Moments<f32>]) -> Hypernetwork<f64> {
-        let Lesson { model, latents, coordinates, .. } = self.lesson;
-        let wide = |v: &[f32]| v.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
-        let mut oracle = Network::oracle(&Model { hypernetwork: Arc::new(before.clone()), ..(**model).clone() });
-        let mut gradients = Gradients::new(&oracle);
-        let z = wide(model.latents.values());
-        oracle.backward(Batch { count: *latents, latents: &z, coordinates }, &self.lesson.goal(), &mut gradients);
-        let mut adam = Adam::new(AdamConfig::default());
-        adam.steps = self.taken;
-        let wider = |m: &Moments<f32>| Moments { name: m.name.clone(), first: wide(&m.first), second: wide(&m.second) };
-        adam.moments = moments.iter().map(wider).collect();
-        adam.step(parameters(oracle.hypernetwork_mut(), &mut gradients.hypernetwork, RATE));
-        (**oracle.hypernetwork()).clone()
-    }
 }
 
 impl Subject for Steps<'_> {
@@ -136,21 +206,10 @@ impl Subject for Steps<'_> {
 
     /// Takes one more step, and the f64 twin takes the same from the same state.
     fn check(&mut self) -> Result<Check> {
-        let mut before = (*self.learner.hypernetwork()?).clone();
-        let state = self.learner.state()?;
-        let mut exact = self.exact(&before, &state.moments);
+        let before = (*self.learner.hypernetwork()?).clone();
+        let (state, taken) = (self.learner.state()?, self.taken);
         self.step()?;
-        let mut after = (*self.learner.hypernetwork()?).clone();
-        let (mut wrong, mut length, mut numbers) = (0.0, 0.0, 0);
-        let tensors = before.tensors_mut().into_iter().zip(after.tensors_mut()).zip(exact.tensors_mut());
-        for (((_, before), (_, after)), (_, exact)) in tensors {
-            for ((&b, &a), &e) in before.iter().zip(&*after).zip(&*exact) {
-                wrong += (f64::from(a) - e).powi(2);
-                length += (e - f64::from(b)).powi(2);
-            }
-            numbers += after.len();
-        }
-        let error = (wrong / length).sqrt();
-        Ok(Check { error: if error.is_nan() { f64::INFINITY } else { error }, bound: BOUND, numbers })
+        let after = (*self.learner.hypernetwork()?).clone();
+        Ok(self.lesson.check(before, &state.moments, taken, after))
     }
 }

@@ -1,27 +1,30 @@
 //! Others that do the same work: PyTorch, where a Python has it, or any program that speaks as `scripts/peers/harness.py` does.
 //! They run beside this program and take turns with it; their outputs are checked as ours are.
 
+mod task;
+
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::rc::Rc;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
+
+pub(super) use task::{Kind, Task};
 
 use super::method::{Check, Lap, Subject};
 use super::record::{Shape, Work};
 use super::session::Entry;
-use super::twin::Expected;
 use crate::engine::Engine;
 use crate::measure::Clock;
-use crate::model::{Activation, Grid, Model, Source};
 use crate::{Error, Result};
 
 /// What a Python runs.
-const SCRIPT: &str = include_str!("../../scripts/peers/harness.py");
+const SCRIPT: &str = include_str!("../../../scripts/peers/harness.py");
 /// What f16 may err by (DESIGN's numerics).
 const HALF: f64 = 5e-3;
 
@@ -59,7 +62,7 @@ struct About {
 #[derive(Clone, Debug, Deserialize)]
 struct Mode {
     /// Beside which of our devices.
-    on: Kind,
+    on: Beside,
     /// What it calls its own device and this way.
     device: String,
     mode: String,
@@ -68,25 +71,35 @@ struct Mode {
     /// Whether it computes in f16.
     #[serde(default)]
     half: bool,
+    /// What it can do.
+    #[serde(default = "evaluate")]
+    tasks: Vec<Kind>,
+}
+
+/// What a peer can do that does not say.
+fn evaluate() -> Vec<Kind> {
+    vec![Kind::Evaluate]
 }
 
 /// What kind of device an engine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Kind {
+enum Beside {
     Cpu,
     Gpu,
     /// A GPU's driver without a GPU.
     Software,
 }
 
-/// A picture that a peer evaluates, too.
-pub(super) struct Picture<'a> {
-    pub model: &'a Model,
-    pub grid: &'a Grid,
-    pub expected: &'a Rc<Expected>,
+/// Judges a peer's numbers, and what else it said when it stored them.
+pub(super) type Judge<'a> = Rc<dyn Fn(&[f32], &Value) -> Result<Check> + 'a>;
+
+/// What a peer does, too, as a row has it.
+pub(super) struct Shared<'a> {
+    pub case: String,
     pub shape: Shape,
     pub work: Work,
+    pub judge: Judge<'a>,
 }
 
 impl Peer {
@@ -128,33 +141,35 @@ impl Peer {
         self.0.borrow().about.name.clone()
     }
 
-    /// Its ways beside a device.
-    fn modes(&self, engine: &Engine) -> Vec<Mode> {
-        let kind = match engine.gpu() {
-            None => Kind::Cpu,
-            Some(ctx) if ctx.is_software() => Kind::Software,
-            Some(_) => Kind::Gpu,
+    /// Its ways of such work beside a device.
+    fn modes(&self, engine: &Engine, kind: Kind) -> Vec<Mode> {
+        let beside = match engine.gpu() {
+            None => Beside::Cpu,
+            Some(ctx) if ctx.is_software() => Beside::Software,
+            Some(_) => Beside::Gpu,
         };
-        self.0.borrow().about.modes.iter().filter(|mode| mode.on == kind).cloned().collect()
+        let fits = |mode: &&Mode| mode.on == beside && mode.tasks.contains(&kind);
+        self.0.borrow().about.modes.iter().filter(fits).cloned().collect()
     }
 }
 
-/// The same picture by the peer in all its ways; they take turns with the entry of that name.
-pub(super) fn evaluations<'a>(
-    peer: &Peer,
+/// The same work by all peers in all their ways; they take turns with ours.
+pub(super) fn entries<'a>(
+    peers: &[Peer],
     engine: &Engine,
-    picture: &Picture<'a>,
-    name: &str,
+    task: &Task<'_>,
+    shared: &Shared<'a>,
 ) -> Result<Vec<Entry<'a>>> {
     let mut entries = Vec::new();
-    for mode in peer.modes(engine) {
-        let file = peer.0.borrow_mut().describe(picture)?;
-        let (peer, expected, called) = (peer.clone(), Rc::clone(picture.expected), mode.called.clone());
-        let mut entry = Entry::new(name, picture.shape.clone(), picture.work.clone(), move || {
-            Remote::load(peer, &mode, &file, expected)
-        });
-        entry.peer = Some(called);
-        entries.push(entry);
+    for peer in peers {
+        for mode in peer.modes(engine, task.kind) {
+            let file = peer.0.borrow_mut().describe(task)?;
+            let (peer, judge, called) = (peer.clone(), Rc::clone(&shared.judge), mode.called.clone());
+            let (case, shape, work) = (shared.case.clone(), shared.shape.clone(), shared.work.clone());
+            let mut entry = Entry::new(case, shape, work, move || Remote::load(peer, &mode, &file, judge));
+            entry.peer = Some(called);
+            entries.push(entry);
+        }
     }
     Ok(entries)
 }
@@ -175,35 +190,10 @@ impl Talk {
         }
     }
 
-    /// Writes a picture's weights and points to files, and what they are to another: its path.
-    fn describe(&mut self, picture: &Picture<'_>) -> Result<PathBuf> {
+    /// Writes a task to files: the path of the one that says what it is.
+    fn describe(&mut self, task: &Task<'_>) -> Result<PathBuf> {
         self.subjects += 1;
-        let place = |what: &str| self.folder.path().join(format!("{}.{what}", self.subjects));
-        let Picture { model, grid, .. } = picture;
-        let (mut weights, layers) = (Vec::new(), model.inr.layers());
-        for head in &model.hypernetwork.heads {
-            let (Source::Shared(weight), Source::Shared(bias)) = (&head.weight, &head.bias) else {
-                return Err(Error::invalid("peers evaluate single INRs only"));
-            };
-            weights.extend(weight.iter().chain(bias));
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "coordinates are f32 in every program")]
-        let coordinates: Vec<f32> = (0..grid.height)
-            .flat_map(|j| (0..grid.width).map(move |i| (i, j)))
-            .flat_map(|(i, j)| grid.point(i, j).map(|v| v as f32))
-            .collect();
-        let Some(Activation::Sine { omega }) = model.inr.hidden.first().map(|l| l.activation) else {
-            return Err(Error::invalid("peers evaluate SIRENs only"));
-        };
-        let about = json!({
-            "layers": layers.iter().map(|l| [l.outputs, l.inputs]).collect::<Vec<_>>(),
-            "omega": omega,
-            "weights": store(&place("weights"), &weights)?,
-            "coordinates": store(&place("points"), &coordinates)?,
-        });
-        let path = place("json");
-        std::fs::write(&path, about.to_string()).map_err(Error::io("write", &path))?;
-        Ok(path)
+        task.write(&self.folder.path().join(self.subjects.to_string()))
     }
 }
 
@@ -215,32 +205,27 @@ impl Drop for Talk {
     }
 }
 
-/// Writes little-endian numbers.
-fn store(path: &Path, numbers: &[f32]) -> Result<PathBuf> {
-    let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
-    std::fs::write(path, bytes).map_err(Error::io("write", path))?;
-    Ok(path.to_owned())
-}
-
 /// A subject in the other program.
-struct Remote {
+struct Remote<'a> {
     peer: Peer,
     name: String,
     output: PathBuf,
-    expected: Rc<Expected>,
+    judge: Judge<'a>,
     half: bool,
+    /// Bytes that it held at the most, where it knows.
+    peak: Option<f64>,
 }
 
-impl Remote {
-    fn load(peer: Peer, mode: &Mode, file: &Path, expected: Rc<Expected>) -> Result<Self> {
+impl<'a> Remote<'a> {
+    fn load(peer: Peer, mode: &Mode, file: &Path, judge: Judge<'a>) -> Result<Self> {
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         peer.0.borrow_mut().ask(&["load", &name, &mode.mode, &mode.device, &file.to_string_lossy()])?;
         let output = file.with_extension("outputs");
-        Ok(Self { peer, name, output, expected, half: mode.half })
+        Ok(Self { peer, name, output, judge, half: mode.half, peak: None })
     }
 }
 
-impl Subject for Remote {
+impl Subject for Remote<'_> {
     fn poison(&mut self) -> Result<()> {
         self.peer.0.borrow_mut().ask(&["poison", &self.name]).map(|_| ())
     }
@@ -248,20 +233,25 @@ impl Subject for Remote {
     fn run(&mut self, repeats: u32) -> Result<Lap> {
         let answer = self.peer.0.borrow_mut().ask(&["run", &self.name, &repeats.to_string()])?;
         let seconds = answer.get("seconds").and_then(Value::as_f64);
+        self.peak = answer.get("peak_bytes").and_then(Value::as_f64);
         let seconds = seconds.ok_or_else(|| Error::invalid("the peer did not say how long it took"))?;
         Ok(Lap { seconds, clock: Clock::Wall })
     }
 
     fn check(&mut self) -> Result<Check> {
-        self.peer.0.borrow_mut().ask(&["store", &self.name, &self.output.to_string_lossy()])?;
+        let said = self.peer.0.borrow_mut().ask(&["store", &self.name, &self.output.to_string_lossy()])?;
         let bytes = std::fs::read(&self.output).map_err(Error::io("read", &self.output))?;
         let values: Vec<f32> = bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        let check = self.expected.check(&values);
+        let check = (self.judge)(&values, &said)?;
         Ok(if self.half { Check { bound: HALF, ..check } } else { check })
+    }
+
+    fn figures(&self) -> BTreeMap<String, f64> {
+        self.peak.map(|bytes| ("peak_bytes".to_owned(), bytes)).into_iter().collect()
     }
 }
 
-impl Drop for Remote {
+impl Drop for Remote<'_> {
     fn drop(&mut self) {
         let _ = self.peer.0.borrow_mut().ask(&["drop", &self.name]);
     }
