@@ -31,7 +31,7 @@ pub(super) fn run(session: &mut Session<'_>) -> Result<()> {
             let what = format!("{} {heads}, {points} x {latents}", model.inr);
             for engine in session.engines {
                 let strategies = session.options.strategies.iter();
-                let mut entries: Vec<_> = strategies.map(|&s| case.from_latents(engine, s, &what)).collect();
+                let mut entries: Vec<_> = strategies.map(|&s| case.entry_with_generation(engine, s, &what)).collect();
                 if !session.peers.is_empty() {
                     let shared = case.shared(&format!("{what}, bmm"), None, case.whole_work());
                     entries.extend(peers::entries(&session.peers, engine, &case.task(Kind::Family), &shared)?);

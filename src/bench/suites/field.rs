@@ -118,7 +118,7 @@ impl<'a> Case<'a> {
     }
 
     /// From latents to values on a device, where they stay: generation and all.
-    pub(super) fn from_latents<'e>(&'e self, engine: &'e Engine, strategy: Strategy, what: &str) -> Entry<'e> {
+    pub(super) fn entry_with_generation<'e>(&'e self, engine: &'e Engine, strategy: Strategy, what: &str) -> Entry<'e> {
         let (case, shape, work) =
             (format!("{what}, {}", strategy.name()), self.shape(Some(strategy)), self.whole_work());
         let fused = strategy == Strategy::Fused;

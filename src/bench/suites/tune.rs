@@ -37,8 +37,11 @@ pub(super) fn run(session: &mut Session<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A model for each kind of evaluation, what is asked of it, and its heads, where they are fused.
-fn models(session: &Session<'_>) -> Result<Vec<(Arc<Model>, Jet, Option<&'static str>)>> {
+/// A model, what is asked of it, and its heads, where they are fused.
+type Sample = (Arc<Model>, Jet, Option<&'static str>);
+
+/// One for each kind of evaluation.
+fn models(session: &Session<'_>) -> Result<Vec<Sample>> {
     let random = |inr| Arc::new(Model::random_siren(inr, session.options.seed));
     let siren = |(width, jet)| (random(Inr::siren(2, width, 4, 3, 30.0)), jet, None);
     if !session.scale.full {
