@@ -377,6 +377,12 @@ fn devices_and_bench_speak_json() {
     assert!(rows.iter().all(|r| r["verified"] == true), "{bench}");
 }
 
+/// What a record of `bench` has to look like.
+fn schema() -> jsonschema::Validator {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bench.schema.json");
+    jsonschema::validator_for(&serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()).unwrap()
+}
+
 #[test]
 fn tiles_are_searched_for_kept_shown_and_overridden() {
     let dir = tempfile::tempdir().unwrap();
@@ -390,9 +396,7 @@ fn tiles_are_searched_for_kept_shown_and_overridden() {
     let texts: std::collections::BTreeSet<_> = rows.iter().map(|r| r["kernels"][0]["text"].to_string()).collect();
     println!("{} rows, {} kernels, {}", rows.len(), texts.len(), look["tiles"]);
     assert!(texts.len() > 8);
-    let schema = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bench.schema.json");
-    let schema = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
-    assert!(jsonschema::validator_for(&schema).unwrap().is_valid(&look));
+    assert!(schema().is_valid(&look));
     assert!(shown(folder)["source"] != "measured here");
 
     // What the cache has is used and shown, unless a file is named, or the rule.
@@ -451,9 +455,7 @@ fn a_record_fits_its_schema_and_becomes_a_page() {
     ok(folder, &[&look[..], &["gpu.json", "--device", "gpu", "peak", "frame"]].concat());
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let records = ["now.json", "gpu.json"].map(|name| serde_json::from_str::<serde_json::Value>(&read(name)).unwrap());
-    let schema = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bench.schema.json");
-    let schema = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
+    let validator = schema();
     for record in &records {
         let complaints: Vec<String> =
             validator.iter_errors(record).map(|e| format!("{}: {e}", e.instance_path())).collect();

@@ -178,10 +178,11 @@ impl Tile {
     /// points for it.
     pub(super) fn of(extent: &Extent, config: TileConfig) -> Option<Self> {
         let TileConfig { rows, quads, point_groups, slab, share } = config;
-        let whole = rows > 0 && rows.is_multiple_of(4) && quads > 0 && point_groups > 0 && slab > 0;
+        // Nothing that a hand could write into a table overflows.
+        let sane = [rows, quads, point_groups, slab].iter().all(|n| (1..=64).contains(n)) && rows.is_multiple_of(4);
         let allowed = !share || (extent.tier.shares(point_groups) && slab.is_multiple_of(SHARE));
         // A quad of a jet is four points with all their columns.
-        if !whole || !allowed || (extent.columns > 1 && quads > 1) || [rows, quads, slab].iter().any(|&n| n > 64) {
+        if !sane || !allowed || (extent.columns > 1 && quads > 1) {
             return None;
         }
         let tile = Self::cut(extent.width, extent.columns, config);

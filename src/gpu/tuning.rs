@@ -78,19 +78,12 @@ impl TileSpace {
     /// Those that differ from `from` in one choice: what an invocation owns, invocations along the points, inputs per slab,
     /// shared loads.
     pub fn neighbours(&self, from: TileConfig) -> [Vec<TileConfig>; 4] {
-        let owned = [4, 8, 16].into_iter().flat_map(|rows| [1, 2, 4].map(|quads| TileConfig { rows, quads, ..from }));
+        let owned = [4, 8, 16].map(|rows| [1, 2, 4].map(|quads| TileConfig { rows, quads, ..from }));
         let groups = [1, 2, 4, 8, 16, 32].map(|point_groups| TileConfig { point_groups, ..from });
         let slabs = [4, 8, 16, 32].map(|slab| TileConfig { slab, ..from });
-        let share = [TileConfig { share: !from.share, ..from }];
-        let others = |list: &mut dyn Iterator<Item = TileConfig>| -> Vec<TileConfig> {
-            list.filter(|&config| config != from && self.worth(config)).collect()
-        };
-        [
-            others(&mut { owned }),
-            others(&mut groups.into_iter()),
-            others(&mut slabs.into_iter()),
-            others(&mut share.into_iter()),
-        ]
+        let share = TileConfig { share: !from.share, ..from };
+        [owned.concat(), groups.to_vec(), slabs.to_vec(), vec![share]]
+            .map(|list| list.into_iter().filter(|&config| config != from && self.worth(config)).collect())
     }
 
     /// Whether it can run, keeps subgroups busy, and has registers for what it owns.
@@ -159,6 +152,25 @@ mod tests {
                 let (dear, tier) = (kind.contains("linear"), Tier::Subgroup(8));
                 let extent = Extent { width, dear, latents: 1, points: 1 << 20, columns, tier };
                 assert!(Tile::of(&extent, config).is_some(), "{adapter}, {kind}: {config}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_senseless_configuration_is_none() {
+        let extent =
+            Extent { width: 64, dear: false, latents: 1, points: 1 << 20, columns: 1, tier: Tier::Subgroup(8) };
+        let good = TileConfig { rows: 8, quads: 2, point_groups: 8, slab: 16, share: true };
+        assert!(Tile::of(&extent, good).is_some());
+        for n in [0, 3, 65, 1 << 32, 1 << 60, usize::MAX] {
+            let bad = [
+                TileConfig { rows: n, ..good },
+                TileConfig { point_groups: n, ..good },
+                TileConfig { slab: n, ..good },
+                TileConfig { quads: if n == 3 { 0 } else { n }, ..good },
+            ];
+            for config in bad {
+                assert!(Tile::of(&extent, config).is_none(), "{config}");
             }
         }
     }

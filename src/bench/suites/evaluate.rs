@@ -79,7 +79,7 @@ fn alone(session: &mut Session<'_>, model: &Arc<Model>, points: usize) -> Result
     for engine in session.engines {
         let mut entries = vec![case.entry(engine, Strategy::Materialised, &what)];
         if !peers.is_empty() {
-            let shared = case.shared(&entries[0].case, None, case.work());
+            let shared = case.shared(&entries[0].case, case.work());
             entries.extend(peers::entries(&peers, engine, &case.task(Kind::Evaluate), &shared)?);
         }
         session.race(Suite::Evaluate, engine, entries)?;

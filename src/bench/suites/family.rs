@@ -33,7 +33,7 @@ pub(super) fn run(session: &mut Session<'_>) -> Result<()> {
                 let strategies = session.options.strategies.iter();
                 let mut entries: Vec<_> = strategies.map(|&s| case.entry_with_generation(engine, s, &what)).collect();
                 if !session.peers.is_empty() {
-                    let shared = case.shared(&format!("{what}, bmm"), None, case.whole_work());
+                    let shared = case.shared(&format!("{what}, bmm"), case.whole_work());
                     entries.extend(peers::entries(&session.peers, engine, &case.task(Kind::Family), &shared)?);
                 }
                 session.race(Suite::Family, engine, entries)?;

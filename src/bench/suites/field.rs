@@ -96,10 +96,10 @@ impl<'a> Case<'a> {
     }
 
     /// What a peer's row has.
-    pub(super) fn shared(&self, case: &str, strategy: Option<Strategy>, work: Work) -> Shared<'static> {
+    pub(super) fn shared(&self, case: &str, work: Work) -> Shared<'static> {
         let expected = Rc::clone(&self.expected);
         let judge = Rc::new(move |values: &[f32], _: &_| Ok(expected.check(values)));
-        Shared { case: case.to_owned(), shape: self.shape(strategy), work, judge }
+        Shared { case: case.to_owned(), shape: self.shape(None), work, judge }
     }
 
     /// Evaluation under a strategy on a device.
@@ -110,21 +110,27 @@ impl<'a> Case<'a> {
         if !alone {
             case = format!("{case} x {}, {}", self.latents, strategy.name());
         }
-        let fused = strategy == Strategy::Fused;
-        match engine.gpu() {
-            Some(ctx) => Entry::new(case, shape, self.work(), move || OnGpu::new(ctx, self, fused, false)),
-            None => Entry::new(case, shape, self.work(), move || Ok(self.on_cpu(fused, false))),
-        }
+        self.made(engine, (case, shape, self.work()), strategy, false)
     }
 
     /// From latents to values on a device, where they stay: generation and all.
     pub(super) fn entry_with_generation<'e>(&'e self, engine: &'e Engine, strategy: Strategy, what: &str) -> Entry<'e> {
-        let (case, shape, work) =
-            (format!("{what}, {}", strategy.name()), self.shape(Some(strategy)), self.whole_work());
+        let row = (format!("{what}, {}", strategy.name()), self.shape(Some(strategy)), self.whole_work());
+        self.made(engine, row, strategy, true)
+    }
+
+    /// An evaluation on a device; `all`: after the generation that it reads, in every run.
+    fn made<'e>(
+        &'e self,
+        engine: &'e Engine,
+        (case, shape, work): (String, Shape, Work),
+        strategy: Strategy,
+        all: bool,
+    ) -> Entry<'e> {
         let fused = strategy == Strategy::Fused;
         match engine.gpu() {
-            Some(ctx) => Entry::new(case, shape, work, move || OnGpu::new(ctx, self, fused, true)),
-            None => Entry::new(case, shape, work, move || Ok(self.on_cpu(fused, true))),
+            Some(ctx) => Entry::new(case, shape, work, move || OnGpu::new(ctx, self, fused, all)),
+            None => Entry::new(case, shape, work, move || Ok(self.on_cpu(fused, all))),
         }
     }
 
