@@ -1,10 +1,17 @@
 // Evaluates generated INRs at every point, all layers in one kernel; ${ tile_bytes } bytes of workgroup memory.
+//# if half
+enable f16;
+//# endif
 //
 // A workgroup takes ${ points_per_group } points of ${ slots } latent${ "s side by side" if slots > 1 }. An invocation owns ${ rows } outputs x ${ points_per_group // point_groups } points${ " x " ~ columns ~ " columns" if columns > 1 }: their
 // activations stay in its registers from layer to layer. A layer is a product over slabs of ${ slab } inputs:
 // the slab's activations are published through workgroup memory, its weights are filled there by the head
 // (`fill`: a load where theta was materialised, the head's own arithmetic where it is fused), and every
 // invocation adds the slab's outer products to its register tile.
+//# if half
+// Activations, and the weights that multiply them, are halves of 16 bits in workgroup memory. Encoded coordinates and their weights,
+// sums, vectors and the linear layer have 32 bits.
+//# endif
 //# if columns > 1
 // A point's columns are its value, its derivative along each coordinate${ " and its Laplacian" if laplacian }. They go through the products
 // as other points do: only the bias, which has no derivatives, and the activation tell them apart.
@@ -37,12 +44,22 @@ const POINTS = ${ points_per_group }u;
 // vec4s of a row of activations: ${ "quads of points" if columns == 1 else "the columns of all quads of points, one after another" }.
 const LANES4 = ${ point_groups * quads }u;
 const SLAB = ${ slab }u;
+//# if half
+// Inputs of a slab of encoded coordinates.
+const EXACT_SLAB = ${ exact_slab }u;
+// Weights are multiplied by a power of two before they are rounded to halves, and sums by its inverse, so that those around 1e-5, of
+// which SIRENs have many, keep their digits on GPUs that take the smallest halves for 0. Up to 4,000 they stay finite.
+const UP = 16.0;
+const DOWN = 0.0625;
+//# else
+const EXACT_SLAB = SLAB;
+//# endif
 // vec4s of the widest layer's outputs.
 const ROWS4 = ${ rows4 }u;
-// The tile: activations [SLAB][LANES4], then weights [SLAB][ROWS4], then the layer's bias (and gain and shift,
+// The tile: inputs [EXACT_SLAB][LANES4], then weights [EXACT_SLAB][ROWS4], then the layer's bias (and gain and shift,
 // where it is modulated), [ROWS4] each.
-const WEIGHTS = SLAB * LANES4;
-const BIAS = WEIGHTS + SLAB * ROWS4;
+const WEIGHTS = EXACT_SLAB * LANES4;
+const BIAS = WEIGHTS + EXACT_SLAB * ROWS4;
 const GAIN = BIAS + ROWS4;
 const SHIFT = GAIN + ROWS4;
 //# if stream
@@ -50,6 +67,11 @@ const SHIFT = GAIN + ROWS4;
 const STREAM = ${ stream }u;
 //# endif
 var<workgroup> tile: array<vec4<f32>, ${ slots * tile_vec4s }>;
+//# if half
+// Activations [SLAB][LANES4], then weights [SLAB][ROWS4].
+const HALF_WEIGHTS = SLAB * LANES4;
+var<workgroup> halves: array<vec4<f16>, ${ slots * half_vec4s }>;
+//# endif
 
 @compute @workgroup_size(${ slots * threads })
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
@@ -62,11 +84,17 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     // barriers.
     let t = invocation % THREADS;
     let base = invocation / THREADS * ${ tile_vec4s }u;
+//# if half
+    let half_base = invocation / THREADS * ${ half_vec4s }u;
+//# endif
     let picture = group / job.tiles * ${ slots }u + invocation / THREADS;
     let latent = job.first_latent + min(picture, job.latents - 1u);
 //# else
     let t = invocation;
     const base = 0u;
+//# if half
+    const half_base = 0u;
+//# endif
     let picture = group / job.tiles;
     let latent = job.first_latent + picture;
 //# endif
@@ -109,13 +137,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         var squares_${ r } = vec4(1e-8);
 //# endfor
 //# endif
-        for (var k0 = 0u; k0 < inputs; k0 += SLAB) {
-            let depth = min(SLAB, inputs - k0);
-            // Publish the slab's activations. Inputs beyond the previous layer's are encoded coordinates.
-            let previous = layers[l].previous;
-            if (k0 + depth > previous) {
-                let start = max(k0, previous) - k0;
-                for (var i = start * LANES4 + t; i < depth * LANES4; i += THREADS) {
+        let previous = layers[l].previous;
+        for (var k0 = 0u; k0 < inputs; ) {
+            // Inputs beyond the previous layer's activations are encoded coordinates: a slab has the ones or the others.
+            let is_encoded = k0 >= previous;
+            let depth = select(min(SLAB, previous - k0), min(EXACT_SLAB, inputs - k0), is_encoded);
+            if (is_encoded) {
+                for (var i = t; i < depth * LANES4; i += THREADS) {
                     let row = k0 + i / LANES4 - previous;
 //# if columns > 1
                     let lane = i % LANES4;
@@ -131,12 +159,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# endif
                 }
             }
-            // (Unsigned: rows before the slab wrap round to large numbers.)
+            // Publish the slab's activations. (Unsigned: rows before the slab wrap round to large numbers.)
 //# for i in range(rows)
             let k_${ i } = row_group * ${ rows }u + ${ i }u - k0;
             if (k_${ i } < SLAB && k_${ i } + k0 < previous) {
 //# for q in range(quads)
-                tile[base + k_${ i } * LANES4 + ${ q }u * POINT_GROUPS + column] = a_${ i }_${ q };
+                ${ "halves[half_base" if half else "tile[base" } + k_${ i } * LANES4 + ${ q }u * POINT_GROUPS + column] = ${ "vec4<f16>" if half }(a_${ i }_${ q });
 //# endfor
             }
 //# endfor
@@ -144,7 +172,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             for (var i = t; i < depth * rows4; i += THREADS) {
                 let k = i / rows4;
                 let r = i - k * rows4;
-                tile[base + WEIGHTS + k * ROWS4 + r] = fill(layers[l].weight, latent, k0 + k, r);
+                let w = ${ "UP * " if half }fill(layers[l].weight, latent, k0 + k, r);
+//# if half
+                if (!is_encoded) {
+                    halves[half_base + HALF_WEIGHTS + k * ROWS4 + r] = vec4<f16>(w);
+                    continue;
+                }
+//# endif
+                tile[base + WEIGHTS + k * ROWS4 + r] = w;
             }
 //# if share > 1
             // Inputs are taken ${ share } at a time: those beyond the last are 0.
@@ -167,26 +202,33 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             }
             workgroupBarrier();
 
+//# for memory in (["halves", "tile"] if half else ["tile"])
+//# set inputs_at = "halves[half_base" if memory == "halves" else "tile[base"
+//# set weights_at = inputs_at ~ (" + HALF_WEIGHTS" if memory == "halves" else " + WEIGHTS")
+//# if half
+            if (${ "!" if memory == "halves" }is_encoded) {
+//# endif
             for (var k = 0u; k < depth; k += ${ share }u) {
 //# if share > 1
                 // The invocations of a subgroup all need the same weights: each loads those of another input.
 //# for r in range(rows // 4)
-                let own_${ r } = tile[base + WEIGHTS + (k + t % ${ share }u) * ROWS4 + row_group * ${ rows // 4 }u + ${ r }u];
+                let own_${ r } = ${ weights_at } + (k + t % ${ share }u) * ROWS4 + row_group * ${ rows // 4 }u + ${ r }u];
 //# endfor
 //# endif
 //# for j in range(share)
                 {
 //# for q in range(quads)
-                    let x_${ q } = tile[base + (k + ${ j }u) * LANES4 + ${ q }u * POINT_GROUPS + column];
+                    let x_${ q } = vec4<f32>(${ inputs_at } + (k + ${ j }u) * LANES4 + ${ q }u * POINT_GROUPS + column]);
 //# endfor
 //# for r in range(rows // 4)
 //# if share > 1
                     let w_${ r } = subgroupBroadcast(own_${ r }, ${ j }u);
 //# else
-                    let w_${ r } = tile[base + WEIGHTS + k * ROWS4 + row_group * ${ rows // 4 }u + ${ r }u];
+                    let w_${ r } = vec4<f32>(${ weights_at } + k * ROWS4 + row_group * ${ rows // 4 }u + ${ r }u]);
 //# endif
 //# if demodulated
-                    squares_${ r } = fma(w_${ r }, w_${ r }, squares_${ r });
+                    let s_${ r } = ${ "DOWN * " if half }w_${ r };
+                    squares_${ r } = fma(s_${ r }, s_${ r }, squares_${ r });
 //# endif
 //# endfor
 //# for i in range(rows)
@@ -197,7 +239,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 }
 //# endfor
             }
-            if (k0 + SLAB >= inputs) {
+//# if half
+            }
+//# endif
+//# endfor
+            if (k0 + depth >= inputs) {
                 // Epilogue: norm, bias, ${ "residual stream, " if stream }modulation and activation, before the barrier after which the vectors may
                 // be overwritten.
 //# if tape
@@ -231,6 +277,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# set r = i // 4
 //# set e = i % 4
 //# for q in range(quads)
+//# if half
+                c_${ i }_${ q } *= DOWN;
+//# endif
 //# if demodulated
                 c_${ i }_${ q } *= norm_${ r }[${ e }];
 //# endif
@@ -315,6 +364,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //# endfor
             }
             workgroupBarrier();
+            k0 += depth;
         }
 //# if tape
         tape_row += 4u * rows4;

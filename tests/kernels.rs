@@ -6,13 +6,13 @@ mod common;
 
 use std::sync::Arc;
 
-use common::random::{ACTIVATIONS, random_model};
+use common::random::{ACTIVATIONS, random_model, random_model_of};
 use common::{engines, gpu_engines, max_error, oracle};
 use hypersine::cpu::Network;
 use hypersine::engine::{Engine, Strategy};
 use hypersine::gpu::{Target, TextureTarget, TileConfig, Tiles, Use};
 use hypersine::math::Real;
-use hypersine::model::{Domain, Head, Inr, Jet, Model, Order};
+use hypersine::model::{Domain, Head, Inr, Jet, Model, Order, builtin};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -448,6 +448,60 @@ fn trunks_without_layers_hand_the_latent_through() {
             let error = max_error(&poisoned(&engine, &model, z, 5, &domain, Jet::Value, fused), &exact);
             println!("{}, fused {fused}: {error:.1e}, allowed {bound:.1e}", engine.describe());
             assert!(error <= bound);
+        }
+    }
+}
+
+/// The bounds of DESIGN's numerics: with halves of 16 bits outputs are within 5e-3, and a picture of 45 dB loses 0.1 dB at most.
+#[test]
+fn halves_stay_within_their_bounds() {
+    const BOUND: f64 = 5e-3;
+    let able = |e: &Engine| e.gpu().unwrap().has_half();
+    let gpus: Vec<Engine> = gpu_engines().into_iter().filter(able).collect();
+    assert!(!gpus.is_empty(), "no adapter here has numbers of 16 bits; llvmpipe does");
+    let mut rng = ChaCha8Rng::seed_from_u64(24);
+    for engine in &gpus {
+        engine.gpu().unwrap().set_half(true);
+        let halved = |model: &Arc<Model>| {
+            let field = engine.load(model).unwrap();
+            field.gpu().unwrap().tile_space(1, 1, Jet::Value, false).kind().contains("f16")
+        };
+        let error = |model: &Arc<Model>, latents: usize, domain: &Domain<'_>, fused| {
+            let z = &model.latents.values()[..latents * model.latent_dim()];
+            let exact = oracle(model, z, domain);
+            let got = poisoned(engine, model, z, latents.max(1), domain, Jet::Value, fused);
+            let square = got.iter().zip(&exact).map(|(&g, e)| (f64::from(g) - e).powi(2)).sum::<f64>();
+            (max_error(&got, &exact), square / exact.len() as f64)
+        };
+        let mut used = 0;
+        while used < 12 {
+            let activation = ACTIVATIONS[rng.random_range(0..ACTIVATIONS.len())];
+            let (model, latents) = random_model_of(&mut rng, activation, Some((2, 3)));
+            let (w, h) = (rng.random_range(1..=40), rng.random_range(1..=9));
+            let domain = Domain::Grid(model.coordinates.grid(w, h, None).unwrap());
+            // Derivatives, and layers that pass on larger numbers, keep 32 bits.
+            if !halved(&model) || model.inr.hidden.len() < 2 {
+                continue;
+            }
+            used += 1;
+            let (e, _) = error(&model, latents, &domain, used % 2 == 0);
+            println!("{} on {}: {e:.1e}", model.inr, engine.describe());
+            assert!(e <= BOUND);
+        }
+        for (width, depth) in [(64, 4), (100, 3), (256, 4), (512, 2)] {
+            let model = Arc::new(Model::random_siren(Inr::siren(2, width, depth, 3, 30.0), 5));
+            let domain = Domain::Grid(model.coordinates.grid(19, 7, None).unwrap());
+            let (e, _) = error(&model, 0, &domain, false);
+            println!("{} on {}: {e:.1e}", model.inr, engine.describe());
+            assert!(halved(&model) && e <= BOUND);
+        }
+        let emoji = Arc::new(builtin("emoji").unwrap());
+        let domain = Domain::Grid(emoji.coordinates.grid(64, 64, None).unwrap());
+        for fused in [false, true] {
+            let (e, mse) = error(&emoji, 64, &domain, fused);
+            let loss = 10.0 * (1.0 + mse / (4.0 / 10_f64.powf(4.5))).log10();
+            println!("@emoji on {}, fused {fused}: {e:.1e}, {loss:.4} dB of 45", engine.describe());
+            assert!(e <= BOUND && loss <= 0.1);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! cheapest proof of "any GPU" that a machine without one can give.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use hypersine::gpu::shader::kernels;
+use hypersine::gpu::shader::{Kernels, kernels};
 use naga::back::{hlsl, msl};
 use naga::valid::{Capabilities, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
 
@@ -12,12 +12,14 @@ const WORKGROUP_BYTES: u32 = 16 << 10;
 
 #[test]
 fn every_kernel_is_portable() {
-    let (mut portable, shared) = kernels();
+    let Kernels { mut portable, subgroup, f16 } = kernels();
     portable.extend(hypersine::bench::kernels());
     let mut largest = 0;
     // WGSL's own packing of two halves into 32 bits, which WebGPU has everywhere; no type of 16 bits.
     let core = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
-    let all = (portable.iter().map(|k| (k, core))).chain(shared.iter().map(|k| (k, core | Capabilities::SUBGROUP)));
+    let lists =
+        [(&portable, core), (&subgroup, core | Capabilities::SUBGROUP), (&f16, core | Capabilities::SHADER_FLOAT16)];
+    let all = lists.into_iter().flat_map(|(list, capabilities)| list.iter().map(move |k| (k, capabilities)));
     for ((name, text), capabilities) in all {
         let module =
             naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
@@ -43,7 +45,8 @@ fn every_kernel_is_portable() {
             "{name}: storage buffers"
         );
 
-        let shader_model = hlsl::ShaderModel::V6_0;
+        let is_half = capabilities.contains(Capabilities::SHADER_FLOAT16);
+        let shader_model = if is_half { hlsl::ShaderModel::V6_2 } else { hlsl::ShaderModel::V6_0 };
         let options = hlsl::Options { fake_missing_bindings: true, shader_model, ..hlsl::Options::default() };
         let pipeline = hlsl::PipelineOptions::default();
         let mut out = String::new();
@@ -57,9 +60,9 @@ fn every_kernel_is_portable() {
             .unwrap_or_else(|e| panic!("{name}: MSL: {e}"));
         assert!(out.contains("kernel") || name == "present");
     }
-    let (portable, shared) = (portable.len(), shared.len());
+    let (portable, subgroup, f16) = (portable.len(), subgroup.len(), f16.len());
     println!(
-        "{portable} kernels, and {shared} with subgroups, translate to HLSL and MSL; at most {largest} bytes of workgroup memory"
+        "{portable} kernels, {subgroup} with subgroups and {f16} with numbers of 16 bits translate to HLSL and MSL; at most {largest} bytes of workgroup memory"
     );
-    assert!(portable > 50 && shared > 20);
+    assert!(portable > 50 && subgroup > 20 && f16 > 20);
 }

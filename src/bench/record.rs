@@ -169,6 +169,9 @@ pub struct Shape {
     /// Points of each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points: Option<usize>,
+    /// Bits of activations and weights, where they are fewer than f32's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<String>,
 }
 
 /// What a run does, at least.

@@ -11,6 +11,9 @@ use super::method::Check;
 const COARSEST: f64 = 1e-3;
 const MOVES: f64 = 100.0;
 
+/// What outputs may be wrong by that were computed with halves of 16 bits.
+pub(super) const HALF: f64 = 5e-3;
+
 /// Numbers that are known, and their places among the outputs.
 #[derive(Clone, Debug)]
 pub(super) struct Expected {
@@ -73,6 +76,11 @@ impl Expected {
         let own = expected.worst(rounded.map(f64::from));
         expected.bound = (10.0 * own + 1e-6).min(COARSEST);
         expected
+    }
+
+    /// The same for a computation with halves of 16 bits.
+    pub(super) fn of_halves(&self) -> Self {
+        Self { bound: HALF, ..self.clone() }
     }
 
     fn worst(&self, got: impl Iterator<Item = f64>) -> f64 {

@@ -88,24 +88,32 @@ pub enum Reject {
 }
 
 /// The tier whose kernels are fastest on an adapter, by what docs/performance.md measured, and the highest one it has; or
-/// the one that the environment asks for as both. Hypersine's kernels want subgroups of one size.
-fn tier(adapter: &wgpu::Adapter) -> Result<[Tier; 2]> {
+/// the one that the environment asks for as both. Hypersine's kernels want subgroups of one size. Halves of 16 bits are used only
+/// where the environment asks for them, besides what is usual: their numbers are others.
+fn tiling(adapter: &wgpu::Adapter) -> Result<Tiling> {
     let info = adapter.get_info();
     let lanes = info.subgroup_max_size;
     let able = adapter.features().contains(wgpu::Features::SUBGROUP) && info.subgroup_min_size == lanes;
     let subgroup = Tier::Subgroup(lanes as usize);
+    let of = |usual, able| Tiling { usual, able, ..Tiling::default() };
+    let most = if able { subgroup } else { Tier::Portable };
+    let by_name = of(if info.name.contains("llvmpipe") { most } else { Tier::Portable }, most);
     match std::env::var("HYPERSINE_TIER").as_deref() {
-        Ok("portable") => Ok([Tier::Portable; 2]),
-        Ok("subgroup") if able => Ok([subgroup; 2]),
+        Ok("portable") => Ok(of(Tier::Portable, Tier::Portable)),
+        Ok("subgroup") if able => Ok(of(subgroup, subgroup)),
         Ok("subgroup") => Err(Error::invalid(format!(
             "HYPERSINE_TIER asks for subgroups, and '{}' has none of one size; unset it, or take another device",
             info.name
         ))),
-        Ok(other) => {
-            Err(Error::invalid(format!("HYPERSINE_TIER is '{other}', which is no tier: portable and subgroup are")))
-        }
-        Err(_) if able && info.name.contains("llvmpipe") => Ok([subgroup; 2]),
-        Err(_) => Ok([Tier::Portable, if able { subgroup } else { Tier::Portable }]),
+        Ok("f16") if adapter.features().contains(wgpu::Features::SHADER_F16) => Ok(Tiling { half: true, ..by_name }),
+        Ok("f16") => Err(Error::invalid(format!(
+            "HYPERSINE_TIER asks for numbers of 16 bits, and '{}' has none; unset it, or take another device",
+            info.name
+        ))),
+        Ok(other) => Err(Error::invalid(format!(
+            "HYPERSINE_TIER is '{other}', which is no tier: portable, subgroup and f16 are"
+        ))),
+        Err(_) => Ok(by_name),
     }
 }
 
@@ -214,8 +222,8 @@ impl Context {
     /// `HYPERSINE_TILES` names no table.
     pub fn open(instance: wgpu::Instance, adapter: wgpu::Adapter) -> Result<Arc<Self>> {
         let have = adapter.limits();
-        let [usual, able] = tier(&adapter)?;
         let (tiles, _) = tiles(&summary(&adapter))?;
+        let tiling = Tiling { tiles, ..tiling(&adapter)? };
         // The portable limits, but for the sizes of buffers and textures, where more simply holds more, and for the
         // workgroup memory by which a tiny INR is followed in one kernel.
         let required_limits = wgpu::Limits {
@@ -227,7 +235,8 @@ impl Context {
         };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("hypersine"),
-            required_features: adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP),
+            required_features: adapter.features()
+                & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16),
             required_limits,
             // Blocks of one size, where the hints' own double with each one: what is larger is by itself, and gone when freed.
             memory_hints: wgpu::MemoryHints::Manual { suballocated_device_memory_block_size: BLOCK..BLOCK },
@@ -261,7 +270,7 @@ impl Context {
             ledger: Arc::default(),
             failure,
             pipelines: Mutex::default(),
-            tiling: RwLock::new(Arc::new(Tiling { usual, able, tiles })),
+            tiling: RwLock::new(Arc::new(tiling)),
             asked: Mutex::default(),
             rate: Mutex::new(rate),
         }))
@@ -276,6 +285,19 @@ impl Context {
     pub fn set_tiles(&self, tiles: Tiles) -> Tiles {
         let mut tiling = self.tiling.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut Arc::make_mut(&mut tiling).tiles, tiles)
+    }
+
+    /// Whether the adapter has numbers of 16 bits.
+    pub fn has_half(&self) -> bool {
+        self.device.features().contains(wgpu::Features::SHADER_F16)
+    }
+
+    /// Lets evaluations of pictures that are planned from now on compute with halves of 16 bits, where adapter and model are made for them, or
+    /// no longer; returns whether they did.
+    pub fn set_half(&self, half: bool) -> bool {
+        let half = half && self.has_half();
+        let mut tiling = self.tiling.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut Arc::make_mut(&mut tiling).half, half)
     }
 
     /// wgpu's instance, adapter, device and queue, for callers with kernels or windows of their own.

@@ -11,7 +11,7 @@ use super::field::{Codes, Field};
 use super::jets::Derivatives;
 use super::layout::{ActivationCode, Kind, Plan};
 use super::memory::{Buffer, Use};
-use super::tile::Tile;
+use super::tile::{Asked, Tile};
 use super::timing::Stopwatch;
 use super::tuning::Tiling;
 use crate::measure::{Phase, Timings};
@@ -136,7 +136,7 @@ impl EvaluateSpec {
         domain: &'static str,
         texture_format: &'static str,
         jet: Jet,
-        many: (usize, usize),
+        (latents, points): (usize, usize),
         tiling: &Tiling,
     ) -> Self {
         let kinds: Vec<&str> = plan.kinds().into_iter().map(Kind::file).collect();
@@ -161,7 +161,8 @@ impl EvaluateSpec {
             encoding_plain,
             domain,
             texture_format,
-            tile: tiling.tile(inr, plan, many, jet),
+            // Only pictures may be of halves: surfaces and rays look at the last digits of what they find at points.
+            tile: tiling.tile(inr, plan, Asked { latents, points, jet, half: domain == "grid" }),
             tape: TapeSpec::default(),
         }
     }

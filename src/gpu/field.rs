@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::generate::Generation;
 use super::layout::{Layer, Layout, Placed, Plan, Tensor};
 use super::memory::{Buffer, Use};
+use super::tile::Asked;
 use super::timing::Stopwatch;
 use super::{Context, TileSpace, generate};
 use crate::Result;
@@ -96,7 +97,8 @@ impl Field {
     /// The work of evaluating so many latents at so many points each.
     pub fn work(&self, latents: usize, points: usize, fused: bool) -> Work {
         let plan = self.plan(fused).0;
-        let tile = self.ctx.tiling().tile(&self.model.inr, plan, (latents, points), Jet::Value);
+        let tile =
+            self.ctx.tiling().tile(&self.model.inr, plan, Asked { latents, points, jet: Jet::Value, half: true });
         let tiles = (latents.next_multiple_of(tile.slots) * points.div_ceil(tile.points_per_group)) as f64;
         let batch = latents as f64;
         let macs = |p: &Placed| f64::from(p.map.inputs) * f64::from(p.map.length) * 4.0;
@@ -116,9 +118,9 @@ impl Field {
         }
     }
 
-    /// The tiles that the evaluation of so many latents at so many points each could have.
+    /// The tiles that the evaluation of so many latents at so many points of a grid each could have.
     pub fn tile_space(&self, latents: usize, points: usize, jet: Jet, fused: bool) -> TileSpace {
-        self.ctx.tiling().space(&self.model.inr, self.plan(fused).0, (latents, points), jet)
+        self.ctx.tiling().space(&self.model.inr, self.plan(fused).0, Asked { latents, points, jet, half: true })
     }
 
     /// The most latents whose theta fits `bytes`.

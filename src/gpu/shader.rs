@@ -133,21 +133,38 @@ fn dump(folder: &Path, file: &str, text: &str) {
     }
 }
 
-/// The lists of kernels with what theirs are cut by.
-fn tiers<'a>(portable: &'a mut Vec<Text>, shared: &'a mut Vec<Text>) -> [(&'a mut Vec<Text>, Tiling); 2] {
-    let of = |usual| Tiling { usual, ..Tiling::default() };
-    [(portable, of(Tier::Portable)), (shared, of(Tier::Subgroup(8)))]
-}
-
 /// A kernel's name and its text.
 pub type Text = (String, String);
 
-/// Every kernel in many variants, those that every adapter runs and those that need subgroups: what a test translates to
-/// other shading languages, and what a reader may want to see. Random families cover the kinds of head, activations, encodings and sizes.
+/// Kernels by what they need of an adapter.
+#[derive(Debug, Default)]
+pub struct Kernels {
+    /// Nothing.
+    pub portable: Vec<Text>,
+    /// Subgroups.
+    pub subgroup: Vec<Text>,
+    /// Numbers of 16 bits.
+    pub f16: Vec<Text>,
+}
+
+impl Kernels {
+    /// The lists with what theirs are cut by.
+    fn tiers(&mut self) -> [(&mut Vec<Text>, Tiling); 3] {
+        let of = |usual, half| Tiling { usual, half, ..Tiling::default() };
+        [
+            (&mut self.portable, of(Tier::Portable, false)),
+            (&mut self.subgroup, of(Tier::Subgroup(8), false)),
+            (&mut self.f16, of(Tier::Portable, true)),
+        ]
+    }
+}
+
+/// Every kernel in many variants: what a test translates to other shading languages, and what a reader may want to see. Random
+/// families cover the kinds of head, activations, encodings and sizes.
 ///
 /// # Panics
 /// Where a kernel does not link: see [`link`].
-pub fn kernels() -> (Vec<Text>, Vec<Text>) {
+pub fn kernels() -> Kernels {
     let all = [
         Activation::Sine { omega: 30.0 },
         Activation::Relu,
@@ -159,7 +176,7 @@ pub fn kernels() -> (Vec<Text>, Vec<Text>) {
         Activation::Finer { omega: 30.0 },
         Activation::Gabor { omega: 20.0, scale: 10.0 },
     ];
-    let mut kernels = vec![
+    let mut portable = vec![
         ("present".to_owned(), link("present.wgsl", &())),
         ("materialise".to_owned(), link("materialise.wgsl", &MaterialiseSpec::new())),
     ];
@@ -167,14 +184,14 @@ pub fn kernels() -> (Vec<Text>, Vec<Text>) {
         for activations in [&all[..0], &all[1..2], &all] {
             for in_place in [false, true] {
                 let spec = ProductSpec::new(many, in_place, many && in_place, ActivationCode::list(activations.iter()));
-                kernels.push((format!("product {spec:?}"), link("product.wgsl", &spec)));
-                kernels.push((format!("normalise {spec:?}"), link("normalise.wgsl", &spec)));
+                portable.push((format!("product {spec:?}"), link("product.wgsl", &spec)));
+                portable.push((format!("normalise {spec:?}"), link("normalise.wgsl", &spec)));
             }
         }
     }
-    kernels.extend(learn::general_kernels(&all));
-    let mut shared = Vec::new();
-    kernels.extend(march::kernels());
+    portable.extend(learn::general_kernels(&all));
+    portable.extend(march::kernels());
+    let mut kernels = Kernels { portable, ..Kernels::default() };
     let octaves = Encoding::Octaves { count: 6, input: true };
     let fourier = Encoding::Fourier { features: 20, frequencies: vec![1.0; 40] };
     let everything = Inr {
@@ -210,7 +227,7 @@ pub fn kernels() -> (Vec<Text>, Vec<Text>) {
                 let model = family.build(inr.clone(), |_| HeadChoice { weight, modulation });
                 let (layout, _) = Layout::new(&model, 128 << 20).expect("a model this small fits");
                 for extent in [(1, 1 << 16), (1000, 9)] {
-                    kernels.extend(learn::kernels(inr, &layout.materialised, extent));
+                    kernels.portable.extend(learn::kernels(inr, &layout.materialised, extent));
                 }
                 for (plan, strategy) in [(&layout.materialised, "materialised"), (&layout.fused, "fused")] {
                     let targets: &[(&str, &str)] = match (inr.inputs, inr.outputs) {
@@ -221,14 +238,14 @@ pub fn kernels() -> (Vec<Text>, Vec<Text>) {
                         // Large pictures, and few points of many latents.
                         let extent = if n % 2 == 0 { (1, 1 << 16) } else { (1000, 9) };
                         let name = format!("evaluate {inr} {weight:?} {modulation:?} {strategy} {domain} {texture}");
-                        for (list, tiling) in tiers(&mut kernels, &mut shared) {
+                        for (list, tiling) in kernels.tiers() {
                             let spec = EvaluateSpec::new(inr, plan, domain, texture, Jet::Value, extent, &tiling);
                             list.push((name.clone(), link("evaluate.wgsl", &spec)));
                         }
                     }
                     for (jet, extent) in [(Jet::Gradient, (1000, 9)), (Jet::Laplacian, (1, 1 << 16))] {
                         let name = format!("evaluate {inr} {weight:?} {modulation:?} {strategy} {jet:?}");
-                        for (list, tiling) in tiers(&mut kernels, &mut shared) {
+                        for (list, tiling) in kernels.tiers() {
                             let spec = EvaluateSpec::new(inr, plan, "points", "", jet, extent, &tiling);
                             list.push((name.clone(), link("evaluate.wgsl", &spec)));
                         }
@@ -237,7 +254,8 @@ pub fn kernels() -> (Vec<Text>, Vec<Text>) {
             }
         }
     }
-    // Narrow tiles and tiles of few points share nothing.
-    shared.retain(|(_, text)| text.contains("subgroup"));
-    (kernels, shared)
+    // Narrow tiles and tiles of few points share nothing; lists of points, jets and unbounded activations stay of 32 bits.
+    kernels.subgroup.retain(|(_, text)| text.contains("subgroup"));
+    kernels.f16.retain(|(_, text)| text.contains("f16"));
+    kernels
 }

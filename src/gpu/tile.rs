@@ -19,6 +19,9 @@ const SHARED_ROWS: usize = 16;
 /// See [`SHARED_ROWS`].
 const SHARE: usize = 4;
 
+/// Most inputs per slab of encoded coordinates, where those of activations are halves of 16 bits.
+const EXACT_SLAB: usize = 4;
+
 /// Invocations that fill the subgroups of any GPU (64 are two of NVIDIA's, one of AMD's widest).
 const FILLED: usize = 64;
 
@@ -66,6 +69,12 @@ pub(super) struct Tile {
     pub slab: usize,
     /// Inputs whose weights a subgroup loads at once, an invocation for each, and hands round; 1: each loads its own.
     pub share: usize,
+    /// Whether slabs of activations and their weights are of 16 bits each.
+    pub half: bool,
+    /// Inputs per slab of 32 bits: then only of those that encode coordinates.
+    pub exact_slab: usize,
+    /// vec4s of halves of each latent.
+    pub half_vec4s: usize,
     /// vec4s of the widest layer, padded to whole row groups.
     pub rows4: usize,
     /// Latents that a workgroup evaluates side by side.
@@ -74,7 +83,7 @@ pub(super) struct Tile {
     pub threads: usize,
     /// Points of each of them.
     pub points_per_group: usize,
-    /// Workgroup memory of each of them in vec4s.
+    /// Workgroup memory of each of them in vec4s of 32 bits.
     pub tile_vec4s: usize,
     /// Workgroup memory in bytes, all together.
     pub tile_bytes: usize,
@@ -90,6 +99,17 @@ pub(crate) enum Tier {
     Subgroup(usize),
 }
 
+/// What is asked of an evaluation, as far as its tile depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub latents: usize,
+    /// Points of each.
+    pub points: usize,
+    pub jet: Jet,
+    /// Whether halves of 16 bits are good enough, where the model is made for them: see [`Extent::new`].
+    pub half: bool,
+}
+
 /// What is to be evaluated, as far as the shape of the tile depends on it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {
@@ -103,17 +123,26 @@ pub(super) struct Extent {
     pub points: usize,
     /// Columns of a point's jet.
     pub columns: usize,
+    /// Whether activations and their weights are halves of 16 bits.
+    pub half: bool,
     /// On what.
     pub tier: Tier,
 }
 
 impl Extent {
-    pub(super) fn new(inr: &Inr, plan: &Plan, (latents, points): (usize, usize), jet: Jet, tier: Tier) -> Self {
+    /// Halves have their precision between -1 and 1: what they are for are values, not derivatives, of models whose layers pass on no
+    /// larger numbers.
+    pub(super) fn new(inr: &Inr, plan: &Plan, asked: Asked, tier: Tier) -> Self {
+        let Asked { latents, points, jet, half } = asked;
         // Only linear heads make a weight so dear that more points should share it.
         let dear = plan.kinds().contains(&Kind::Linear);
-        // A residual stream takes as many registers as sums do: none are left for the rows of shared loads.
-        let tier = if inr.is_residual() { Tier::Portable } else { tier };
-        Self { width: inr.max_width(), dear, latents, points, columns: jet.columns(inr.inputs), tier }
+        let columns = jet.columns(inr.inputs);
+        let bounded = inr.hidden.iter().all(|l| l.activation.is_bounded()) && plan.layers.iter().all(|l| l.place != 2);
+        let half = half && columns == 1 && bounded;
+        // A residual stream takes as many registers as sums do: none are left for the rows of shared loads. Halves are not
+        // shared: a load brings twice as many.
+        let tier = if half || inr.is_residual() { Tier::Portable } else { tier };
+        Self { width: inr.max_width(), dear, latents, points, columns, half, tier }
     }
 }
 
@@ -127,26 +156,30 @@ impl Tier {
 
 impl Tile {
     /// By rule: shared loads wherever the tier has them.
-    fn new(width: usize, columns: usize, point_groups: usize, slab: usize, tier: Tier) -> Self {
-        let share = tier.shares(point_groups);
+    fn new(extent: &Extent, point_groups: usize, slab: usize) -> Self {
+        let share = extent.tier.shares(point_groups);
         let rows = match share {
-            _ if columns > QUADS => JET_ROWS,
+            _ if extent.columns > QUADS => JET_ROWS,
             // Where no rows are left over.
-            true if (width.div_ceil(ROWS) * ROWS).is_multiple_of(SHARED_ROWS) => SHARED_ROWS,
+            true if (extent.width.div_ceil(ROWS) * ROWS).is_multiple_of(SHARED_ROWS) => SHARED_ROWS,
             _ => ROWS,
         };
-        let quads = if columns == 1 { QUADS } else { 1 };
-        Self::cut(width, columns, TileConfig { rows, quads, point_groups, slab, share })
+        let quads = if extent.columns == 1 { QUADS } else { 1 };
+        Self::cut(extent, TileConfig { rows, quads, point_groups, slab, share })
     }
 
-    fn cut(width: usize, columns: usize, config: TileConfig) -> Self {
+    fn cut(extent: &Extent, config: TileConfig) -> Self {
+        let Extent { width, columns, half, .. } = *extent;
         let TileConfig { rows, quads, point_groups, slab, share } = config;
         let row_groups = width.div_ceil(rows);
         let rows4 = row_groups * rows / 4;
         // The last layer's parts are added up for all of an invocation's points at a time: of a jet, column by column.
         let (reduced, quads) = (quads, quads * columns);
+        let exact_slab = if half { EXACT_SLAB.min(slab / 2).max(1) } else { slab };
+        let lanes4 = point_groups * quads;
         // Bias, gain and shift behind the weights, whether the model is modulated or not.
-        let product = slab * point_groups * quads + (slab + 3) * rows4;
+        let product = exact_slab * (lanes4 + rows4) + 3 * rows4;
+        let half_vec4s = if half { slab * (lanes4 + rows4) } else { 0 };
         let reduction = row_groups.div_ceil(2) * point_groups * reduced * 4;
         let points_per_group = point_groups * reduced * 4;
         let last_layer = rows4 * 4;
@@ -159,12 +192,15 @@ impl Tile {
             row_groups,
             slab,
             share: if share { SHARE } else { 1 },
+            half,
+            exact_slab,
+            half_vec4s,
             rows4,
             slots: 1,
             threads: row_groups * point_groups,
             points_per_group,
             tile_vec4s,
-            tile_bytes: tile_vec4s * 16,
+            tile_bytes: tile_vec4s * 16 + half_vec4s * 8,
         }
     }
 
@@ -185,7 +221,7 @@ impl Tile {
         if !sane || !allowed || (extent.columns > 1 && quads > 1) {
             return None;
         }
-        let tile = Self::cut(extent.width, extent.columns, config);
+        let tile = Self::cut(extent, config);
         let fits = tile.tile_bytes <= WORKGROUP_BYTES && tile.threads <= WORKGROUP_INVOCATIONS;
         (fits && extent.points >= AMPLE * tile.points_per_group).then(|| tile.shared_by(extent.latents))
     }
@@ -204,10 +240,10 @@ impl Tile {
     /// where INRs are narrow); fewer where that leaves fewer of them idle. Small INRs with few points share a
     /// workgroup. Slabs are of 16, 8 or 4 inputs.
     pub(super) fn choose(extent: Extent) -> Self {
-        let Extent { width, dear, latents, points, columns, tier } = extent;
+        let Extent { dear, latents, points, .. } = extent;
         let (invocations, most_points) = if dear { (256, 256) } else { (128, 64) };
         let tiles = |groups: usize| {
-            let slabs = [16, 8, 4].map(|slab| Self::new(width, columns, groups, slab, tier).shared_by(latents));
+            let slabs = [16, 8, 4].map(|slab| Self::new(&extent, groups, slab).shared_by(latents));
             let fits = |t: &Self| {
                 let narrow = t.threads <= FILLED && t.points_per_group <= 256;
                 let few = t.points_per_group <= most_points && t.threads <= invocations;
@@ -224,7 +260,7 @@ impl Tile {
             .filter_map(tiles)
             .reduce(|best, t| if cost(&t) < cost(&best) { t } else { best })
             // 512 wide, one point group, slabs of 4: 128 invocations and 14.4 KiB always fit.
-            .unwrap_or_else(|| Self::new(width, columns, 1, 4, tier))
+            .unwrap_or_else(|| Self::new(&extent, 1, 4))
     }
 }
 
@@ -233,7 +269,7 @@ mod tests {
     use super::*;
 
     fn choose(width: usize, dear: bool, latents: usize, points: usize) -> Tile {
-        Tile::choose(Extent { width, dear, latents, points, columns: 1, tier: Tier::Portable })
+        Tile::choose(Extent { width, dear, latents, points, columns: 1, half: false, tier: Tier::Portable })
     }
 
     #[test]
@@ -242,13 +278,15 @@ mod tests {
             for width in 1..=512 {
                 for (latents, points) in [(1, 1), (1, 1 << 20), (1000, 1), (7, 33), (4096, 4096)] {
                     for columns in 1..=6 {
-                        for tier in [Tier::Portable, Tier::Subgroup(8), Tier::Subgroup(32)] {
-                            let t = Tile::choose(Extent { width, dear, latents, points, columns, tier });
-                            assert!(t.tile_bytes <= WORKGROUP_BYTES && t.slots * t.threads <= 256, "{width}: {t:?}");
+                        let tiers = [Tier::Portable, Tier::Subgroup(8), Tier::Subgroup(32)].map(|tier| (tier, false));
+                        for (tier, half) in tiers.into_iter().chain([(Tier::Portable, true)]) {
+                            let t = Tile::choose(Extent { width, dear, latents, points, columns, half, tier });
+                            let bytes = t.slots * (16 * t.tile_vec4s + 8 * t.half_vec4s);
+                            assert!(bytes <= WORKGROUP_BYTES && t.slots * t.threads <= 256, "{width}: {t:?}");
                             assert!(t.rows4 * 4 >= width && t.slots <= latents);
                             assert!(t.slab.is_multiple_of(t.share));
                             // Learning adds up its rows' sums over the groups of points there.
-                            let learns = !dear && tier == Tier::Portable;
+                            let learns = !dear && tier == Tier::Portable && !half;
                             assert!(!learns || t.point_groups * t.rows4 <= t.tile_vec4s, "{width}: {t:?}");
                         }
                     }

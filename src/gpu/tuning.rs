@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::AdapterSummary;
 use super::layout::Plan;
-use super::tile::{Extent, Tier, Tile, TileConfig};
-use crate::model::{Inr, Jet};
+use super::tile::{Asked, Extent, Tier, Tile, TileConfig};
+use crate::model::Inr;
 use crate::{Error, Result, cache};
 
 /// The file in the cache folder.
@@ -26,6 +26,8 @@ pub(super) struct Tiling {
     pub usual: Tier,
     /// What the adapter could do.
     pub able: Tier,
+    /// Whether halves of 16 bits are wanted, where pictures are evaluated.
+    pub half: bool,
     /// What was measured.
     pub tiles: Tiles,
 }
@@ -40,23 +42,24 @@ pub struct TileSpace {
 
 impl Tiling {
     /// The tile for so many latents and points of each.
-    pub(super) fn tile(&self, inr: &Inr, plan: &Plan, many: (usize, usize), jet: Jet) -> Tile {
-        let space = self.space(inr, plan, many, jet);
+    pub(super) fn tile(&self, inr: &Inr, plan: &Plan, asked: Asked) -> Tile {
+        let space = self.space(inr, plan, asked);
         let measured = self.tiles.get(&space.kind()).and_then(|&config| Tile::of(&space.able, config));
         measured.unwrap_or_else(|| Tile::choose(space.usual))
     }
 
-    pub(super) fn space(&self, inr: &Inr, plan: &Plan, many: (usize, usize), jet: Jet) -> TileSpace {
-        let extent = |tier| Extent::new(inr, plan, many, jet, tier);
+    pub(super) fn space(&self, inr: &Inr, plan: &Plan, asked: Asked) -> TileSpace {
+        let asked = Asked { half: asked.half && self.half, ..asked };
+        let extent = |tier| Extent::new(inr, plan, asked, tier);
         TileSpace { usual: extent(self.usual), able: extent(self.able), residual: inr.is_residual() }
     }
 }
 
 impl TileSpace {
     /// What evaluations share that are alike in all that makes one tile faster than another: the next power of two of their
-    /// width, columns of jets, whether a weight is dear, whether there is a residual stream.
+    /// width, columns of jets, whether a weight is dear, whether there is a residual stream, whether there are halves.
     pub fn kind(&self) -> String {
-        let Extent { width, columns, dear, .. } = self.able;
+        let Extent { width, columns, dear, half, .. } = self.able;
         let mut kind = format!("{} wide", width.next_power_of_two().max(16));
         if columns > 1 {
             kind += &format!(", {columns} columns");
@@ -66,6 +69,9 @@ impl TileSpace {
         }
         if self.residual {
             kind += ", residual";
+        }
+        if half {
+            kind += ", f16";
         }
         kind
     }
@@ -137,7 +143,7 @@ fn named(adapter: &str, all: &BTreeMap<String, Tiles>) -> Tiles {
 mod tests {
     use super::super::layout::Layout;
     use super::*;
-    use crate::model::{Family, HeadChoice, Model, WeightChoice};
+    use crate::model::{Family, HeadChoice, Jet, Model, WeightChoice};
 
     #[test]
     fn what_is_shipped_can_be_had() {
@@ -150,7 +156,8 @@ mod tests {
                 };
                 let (width, columns) = (number(" wide").unwrap(), number(" columns").unwrap_or(1));
                 let (dear, tier) = (kind.contains("linear"), Tier::Subgroup(8));
-                let extent = Extent { width, dear, latents: 1, points: 1 << 20, columns, tier };
+                let half = kind.contains("f16");
+                let extent = Extent { width, dear, latents: 1, points: 1 << 20, columns, half, tier };
                 assert!(Tile::of(&extent, config).is_some(), "{adapter}, {kind}: {config}");
             }
         }
@@ -158,8 +165,8 @@ mod tests {
 
     #[test]
     fn a_senseless_configuration_is_none() {
-        let extent =
-            Extent { width: 64, dear: false, latents: 1, points: 1 << 20, columns: 1, tier: Tier::Subgroup(8) };
+        let (dear, half, tier) = (false, false, Tier::Subgroup(8));
+        let extent = Extent { width: 64, dear, latents: 1, points: 1 << 20, columns: 1, half, tier };
         let good = TileConfig { rows: 8, quads: 2, point_groups: 8, slab: 16, share: true };
         assert!(Tile::of(&extent, good).is_some());
         for n in [0, 3, 65, 1 << 32, 1 << 60, usize::MAX] {
@@ -178,13 +185,19 @@ mod tests {
     #[test]
     fn neighbours_fit_and_differ_in_one_choice() {
         let mut some = 0;
-        for (width, jet, tier) in
-            [(16, Jet::Value, 32), (33, Jet::Value, 8), (64, Jet::Gradient, 32), (512, Jet::Laplacian, 8)]
-        {
+        for (width, jet, tier, half) in [
+            (16, Jet::Value, 32, false),
+            (33, Jet::Value, 8, false),
+            (64, Jet::Gradient, 32, false),
+            (512, Jet::Laplacian, 8, false),
+            (100, Jet::Value, 32, true),
+        ] {
             let inr = Inr::siren(3, width, 3, 1, 30.0);
             let (layout, _) = Layout::new(&Model::random_siren(inr.clone(), 1), 128 << 20).unwrap();
-            let tiling = Tiling { able: Tier::Subgroup(tier), ..Tiling::default() };
-            let space = tiling.space(&inr, &layout.materialised, (1, 1 << 16), jet);
+            let tiling = Tiling { able: Tier::Subgroup(tier), half, ..Tiling::default() };
+            let asked = Asked { latents: 1, points: 1 << 16, jet, half: true };
+            let space = tiling.space(&inr, &layout.materialised, asked);
+            assert_eq!(space.kind().contains("f16"), half);
             let from = space.usual();
             for others in space.neighbours(from) {
                 for other in others {
@@ -219,7 +232,8 @@ mod tests {
             let (layout, _) = Layout::new(&model, 128 << 20).unwrap();
             let config = TileConfig { rows: 4, quads: 4, point_groups: 4, slab: 4, share: false };
             let tiling = Tiling { tiles: Tiles::from([("64 wide".to_owned(), config)]), ..Tiling::default() };
-            tiling.tile(&model.inr, &layout.fused, (latents, points), Jet::Value).config() == config
+            let asked = Asked { latents, points, jet: Jet::Value, half: true };
+            tiling.tile(&model.inr, &layout.fused, asked).config() == config
         };
         assert!(tile(64, 256, 1, false) && tile(33, 1 << 20, 1, false) && tile(64, 4096, 100, false));
         // Wider, narrower, too few points, weights that are dear.

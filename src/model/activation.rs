@@ -59,6 +59,11 @@ impl Activation {
         }
     }
 
+    /// Whether its values lie in [-1, 1].
+    pub fn is_bounded(&self) -> bool {
+        !matches!(self, Self::Relu | Self::LeakyRelu { .. } | Self::Softplus { .. })
+    }
+
     /// The name in files and reports, which is also that of its shader in `shaders/activations/`.
     pub fn kind(&self) -> &'static str {
         match self {

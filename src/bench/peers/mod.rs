@@ -19,15 +19,13 @@ pub(super) use task::{Kind, Task};
 use super::method::{Check, Lap, Subject};
 use super::record::{Shape, Work};
 use super::session::Entry;
+use super::twin::HALF;
 use crate::engine::Engine;
 use crate::measure::Clock;
 use crate::{Error, Result};
 
 /// What a Python runs.
 const SCRIPT: &str = include_str!("../../../scripts/peers/harness.py");
-/// What f16 may err by (DESIGN's numerics).
-const HALF: f64 = 5e-3;
-
 /// A program to be started.
 #[derive(Clone, Debug)]
 pub enum PeerCommand {

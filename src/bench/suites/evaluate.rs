@@ -11,7 +11,7 @@ use crate::engine::{Engine, Strategy};
 use crate::model::heads::Multiplier;
 use crate::model::{Activation, Family, HeadChoice, HiddenLayer, Inr, Jet, Model, WeightChoice, builtin};
 
-/// Widths at which peers take part, too.
+/// Widths at which halves of 16 bits and peers take part, too.
 const PEERS: [usize; 3] = [64, 128, 256];
 
 pub(super) fn run(session: &mut Session<'_>) -> Result<()> {
@@ -74,10 +74,14 @@ fn alone(session: &mut Session<'_>, model: &Arc<Model>, points: usize) -> Result
     let activation = model.inr.hidden.first().map_or("linear", |l| l.activation.kind());
     let what = format!("{} {activation}", model.inr);
     let (width, depth) = (model.inr.max_width(), model.inr.hidden.len());
-    let theirs = activation == "sine" && depth == 4 && PEERS.contains(&width);
-    let peers = if theirs { session.peers.clone() } else { Vec::new() };
+    let usual = activation == "sine" && depth == 4 && PEERS.contains(&width);
+    let peers = if usual { session.peers.clone() } else { Vec::new() };
+    let halves = case.of_halves();
     for engine in session.engines {
         let mut entries = vec![case.entry(engine, Strategy::Materialised, &what)];
+        if usual && engine.gpu().is_some_and(|ctx| ctx.has_half()) {
+            entries.push(halves.entry(engine, Strategy::Materialised, &what));
+        }
         if !peers.is_empty() {
             let shared = case.shared(&entries[0].case, case.work());
             entries.extend(peers::entries(&peers, engine, &case.task(Kind::Evaluate), &shared)?);

@@ -27,6 +27,7 @@ pub(super) fn picture(model: &Model, points: usize) -> Result<Grid> {
 }
 
 /// A model, the latents of it and the picture that are evaluated.
+#[derive(Clone)]
 pub(super) struct Case<'a> {
     pub model: &'a Arc<Model>,
     /// Kind of its heads, if it has any.
@@ -34,6 +35,8 @@ pub(super) struct Case<'a> {
     pub latents: usize,
     pub grid: Grid,
     pub jet: Jet,
+    /// Whether activations and weights are halves of 16 bits, where a GPU has such.
+    pub half: bool,
     /// What is right, the same for every strategy and device.
     pub expected: Rc<Expected>,
 }
@@ -49,7 +52,12 @@ impl<'a> Case<'a> {
         let grid = picture(model, points)?;
         let z = &model.latents.values()[..latents * model.latent_dim()];
         let expected = Rc::new(Expected::pictures(model, z, latents, &grid, jet));
-        Ok(Self { model, heads, latents, grid, jet, expected })
+        Ok(Self { model, heads, latents, grid, jet, half: false, expected })
+    }
+
+    /// The same with halves of 16 bits.
+    pub(super) fn of_halves(&self) -> Self {
+        Self { half: true, expected: Rc::new(self.expected.of_halves()), ..self.clone() }
     }
 
     pub(super) fn z(&self) -> &'a [f32] {
@@ -67,6 +75,7 @@ impl<'a> Case<'a> {
             strategy: strategy.map(|s| s.name().to_owned()),
             latents: Some(self.latents),
             points: Some(self.grid.points()),
+            precision: self.half.then(|| "f16".to_owned()),
             ..shape_of(&self.model.inr)
         }
     }
@@ -110,6 +119,9 @@ impl<'a> Case<'a> {
         if !alone {
             case = format!("{case} x {}, {}", self.latents, strategy.name());
         }
+        if self.half {
+            case += ", f16";
+        }
         self.made(engine, (case, shape, self.work()), strategy, false)
     }
 
@@ -129,7 +141,12 @@ impl<'a> Case<'a> {
     ) -> Entry<'e> {
         let fused = strategy == Strategy::Fused;
         match engine.gpu() {
-            Some(ctx) => Entry::new(case, shape, work, move || OnGpu::new(ctx, self, fused, all)),
+            Some(ctx) => Entry::new(case, shape, work, move || {
+                let before = ctx.set_half(self.half);
+                let made = OnGpu::new(ctx, self, fused, all);
+                ctx.set_half(before);
+                made
+            }),
             None => Entry::new(case, shape, work, move || Ok(self.on_cpu(fused, all))),
         }
     }

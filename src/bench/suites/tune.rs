@@ -26,10 +26,16 @@ pub(super) fn run(session: &mut Session<'_>) -> Result<()> {
             // A quarter of a usual case: what is as fast with more points is as fast with these.
             let points = session.scale.points(model.inr.macs_per_point() * jet.columns(model.inr.inputs)) / 4;
             let case = Case::new(model, *heads, 1, points, *jet)?;
-            let space = Field::new(ctx, model)?.tile_space(1, points, *jet, heads.is_some());
-            let best = Search { case: &case, engine, ctx, space }.run(session)?;
-            if best != space.usual() {
-                tiles.insert(space.kind(), best);
+            let is_plain = *jet == Jet::Value && heads.is_none();
+            let halves = (ctx.has_half() && is_plain).then(|| case.of_halves());
+            for case in std::iter::once(&case).chain(&halves) {
+                let before = ctx.set_half(case.half);
+                let space = Field::new(ctx, model)?.tile_space(1, points, *jet, heads.is_some());
+                ctx.set_half(before);
+                let best = Search { case, engine, ctx, space }.run(session)?;
+                if best != space.usual() {
+                    tiles.insert(space.kind(), best);
+                }
             }
         }
         session.record.tiles.push(TunedTiles { device: engine.describe(), tiles });

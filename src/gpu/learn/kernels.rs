@@ -16,7 +16,8 @@ pub(in crate::gpu) fn kernels(inr: &Inr, plan: &Plan, (latents, points): (usize,
     let mut list = vec![("weight gradient", link("weight-gradient.wgsl", &PieceSpec::new(&inr.layers(), rows.tape)))];
     for jet in [Jet::Value, Jet::Gradient, Jet::Laplacian] {
         let columns = jet.columns(inr.inputs);
-        let extent = Extent { width: inr.max_width(), dear: false, latents, points, columns, tier: Tier::Portable };
+        let (dear, half, tier) = (false, false, Tier::Portable);
+        let extent = Extent { width: inr.max_width(), dear, latents, points, columns, half, tier };
         let tile = Tile::choose(extent);
         let forward = EvaluateSpec::on_tape(inr, plan, jet, tile, rows.tape);
         list.push(("evaluate on tape", link("evaluate.wgsl", &forward)));

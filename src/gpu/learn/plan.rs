@@ -116,6 +116,7 @@ impl Cut {
             latents: block,
             points: shape.points,
             columns,
+            half: false,
             tier: Tier::Portable,
         };
         let tile = Tile::choose(extent);
