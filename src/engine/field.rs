@@ -227,15 +227,19 @@ impl Field {
         let theta_bytes = each * size_of::<f32>();
         let at_once = if fused { blocks.batch } else { (CPU_THETA_BYTES / theta_bytes).max(1) };
         let mut values = vec![0.0; blocks.largest()];
+        let mut theta = Vec::new();
         let memory = &mut report.memory;
         memory.model = self.model.bytes() as u64;
         memory.output = size_of_val(&values[..]) as u64;
         for batch in chunks(0..blocks.batch, at_once) {
             let started = Instant::now();
             let features = network.features(batch.len(), self.latents(z, &batch));
-            let theta = if fused { Vec::new() } else { network.materialise(batch.len(), &features) };
+            if !fused {
+                network.materialise_into(batch.len(), &features, &mut theta);
+            }
             report.timings.add(Phase::Generate, started.elapsed());
-            let held = if fused { theta_bytes * cpu::threads() } else { size_of_val(&theta[..]) };
+            let held =
+                if fused { theta_bytes * network.latents_together() * cpu::threads() } else { size_of_val(&theta[..]) };
             memory.theta = memory.theta.max(held as u64);
             memory.features =
                 memory.features.max((size_of_val(&features.data[..]) + size_of_val(self.latents(z, &batch))) as u64);

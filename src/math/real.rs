@@ -97,8 +97,9 @@ fn exp_negative(x: f32) -> f32 {
     let p = p * f + 5.550_332_4e-2;
     let p = p * f + 2.402_264_8e-1;
     let p = p * f + 6.931_472e-1;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "n is whole, -126 to 0")]
-    let power = f32::from_bits(((n + 127.0) as u32) << 23);
+    // 2^n: beside 1.5 2^23 the last bits of a number are whole, here n + 127, the exponent's. (A conversion to u32, which must
+    // saturate, is no vector instruction.)
+    let power = f32::from_bits((n + (12_582_912.0 + 127.0)).to_bits() << 23);
     (p * f + 1.0) * power
 }
 

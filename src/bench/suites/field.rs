@@ -175,22 +175,24 @@ impl<'a> Case<'a> {
     fn on_cpu(&self, fused: bool, all: bool) -> OnHost<impl FnMut(&mut [f32]) -> Result<()> + 'a> {
         let (network, latents) = (Network::new(self.model), self.latents);
         let z = &self.model.latents.values()[..latents * self.model.latent_dim()];
-        let generate = move |network: &Network<f32>| {
+        let generate = move |network: &Network<f32>, theta: &mut Vec<f32>| {
             let features = network.features(latents, z);
-            let theta = if fused { Vec::new() } else { network.materialise(latents, &features) };
-            (features, theta)
+            if !fused {
+                network.materialise_into(latents, &features, theta);
+            }
+            features
         };
-        let mut generated = generate(&network);
+        let mut theta = Vec::new();
+        let mut features = generate(&network, &mut theta);
         let (domain, jet) = (Domain::Grid(self.grid), self.jet);
         OnHost::new(self.numbers(), &self.expected, move |out| {
             if all {
-                generated = generate(&network);
+                features = generate(&network, &mut theta);
             }
-            let (features, theta) = &generated;
             if fused {
-                network.jets_fused(features, &domain, jet, out);
+                network.jets_fused(&features, &domain, jet, out);
             } else {
-                network.jets(theta, &domain, jet, out);
+                network.jets(&theta, &domain, jet, out);
             }
             Ok(())
         })
