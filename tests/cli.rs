@@ -377,6 +377,33 @@ fn devices_and_bench_speak_json() {
     assert!(rows.iter().all(|r| r["verified"] == true), "{bench}");
 }
 
+#[test]
+fn the_environment_chooses_a_tier() {
+    let dir = tempfile::tempdir().unwrap();
+    let adapters = json(dir.path(), &["devices"])["adapters"].take();
+    let render = |tier: &str, device: &str, to: &str| {
+        let arguments = ["render", "@emoji", "--latent", "17", "--size", "24", "--device", device, "-o", to];
+        command(dir.path(), &arguments).env("HYPERSINE_TIER", tier).output().unwrap()
+    };
+    let open = |name: &str| image::open(dir.path().join(name)).unwrap().to_rgb8();
+    let out = render("fast", "0", "none.png");
+    assert!(out.status.code() == Some(1) && String::from_utf8_lossy(&out.stderr).contains("HYPERSINE_TIER is 'fast'"));
+    ok(dir.path(), &["render", "@emoji", "--latent", "17", "--size", "24", "--device", "cpu", "-o", "cpu.png"]);
+    for (i, adapter) in adapters.as_array().unwrap().iter().enumerate() {
+        let out = render("f16", &i.to_string(), "half.png");
+        if adapter["tier"] == "f16" {
+            assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+            let apart = open("half.png").iter().zip(open("cpu.png").iter()).map(|(a, b)| a.abs_diff(*b)).max();
+            println!("{}: {apart:?} of 255 apart", adapter["name"]);
+            assert!(apart <= Some(1));
+        } else {
+            // Subgroups are not needed for it, so only one of the two may fail, in a sentence.
+            let sentence = String::from_utf8_lossy(&out.stderr).contains("has none; unset it");
+            assert!(out.status.success() || sentence, "{}", String::from_utf8_lossy(&out.stderr));
+        }
+    }
+}
+
 /// What a record of `bench` has to look like.
 fn schema() -> jsonschema::Validator {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bench.schema.json");

@@ -32,6 +32,13 @@ struct Marks {
     peak: u64,
 }
 
+impl Marks {
+    /// Bytes of the device.
+    fn device(&self) -> u64 {
+        self.now.iter().sum::<u64>() - self.now[Use::Readback as usize]
+    }
+}
+
 /// Counts what is allocated.
 #[derive(Debug, Default)]
 pub(super) struct Ledger(Mutex<Marks>);
@@ -47,13 +54,17 @@ impl Ledger {
             let i = usage as usize;
             m.now[i] += bytes;
             m.high[i] = m.high[i].max(m.now[i]);
-            let device = m.now.iter().sum::<u64>() - m.now[Use::Readback as usize];
-            m.peak = m.peak.max(device);
+            m.peak = m.peak.max(m.device());
         });
     }
 
     fn remove(&self, usage: Use, bytes: u64) {
         self.with(|m| m.now[usage as usize] -= bytes);
+    }
+
+    /// Bytes of the device that are allocated now.
+    pub(super) fn now(&self) -> u64 {
+        self.with(|m| m.device())
     }
 
     pub(super) fn read(&self) -> Memory {

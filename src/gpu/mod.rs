@@ -1,5 +1,6 @@
 //! The GPU side: adapters and memory, shader linking, and one file per kernel family.
 
+mod adapter;
 mod arena;
 mod context;
 mod evaluate;
@@ -16,8 +17,9 @@ mod tile;
 mod timing;
 mod tuning;
 
-pub(crate) use context::presenting_adapter;
-pub use context::{AdapterSummary, Context, Kernel, Reject, adapters};
+pub(crate) use adapter::presenting_adapter;
+pub use adapter::{AdapterSummary, Reject, adapters};
+pub use context::{Context, Kernel};
 pub use evaluate::{Evaluation, Target, TextureTarget};
 pub use field::{Codes, Field};
 pub use generate::Generation;

@@ -1,5 +1,6 @@
 //! A model's evaluation over a grid as a subject: generation is done beforehand and not timed.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use crate::bench::device::{OnHost, Output, lap, pass};
 use crate::bench::method::{Check, Lap, Subject};
 use crate::bench::peers::{Kind, Shared, Task};
 use crate::bench::record::{Shape, Work};
-use crate::bench::session::Entry;
+use crate::bench::session::{Entry, figures};
 use crate::bench::twin::Expected;
 use crate::cpu::Network;
 use crate::engine::{Engine, Field, Strategy};
@@ -218,16 +219,20 @@ struct OnGpu {
     evaluation: Evaluation,
     output: Output,
     _field: crate::gpu::Field,
+    /// Bytes of the device that all this takes.
+    held: u64,
 }
 
 impl OnGpu {
     fn new(ctx: &Arc<Context>, case: &Case<'_>, fused: bool, all: bool) -> Result<Self> {
+        let before = ctx.held();
         let field = crate::gpu::Field::new(ctx, case.model)?;
         let generation = field.generation(case.z(), case.latents, fused)?;
         let output = Output::new(ctx, case.numbers(), Rc::clone(&case.expected))?;
         let target = Target::Jets(output.buffer.raw(), case.jet);
         let evaluation = field.evaluation(generation.codes(), 0..case.latents, &Domain::Grid(case.grid), target)?;
-        let mut subject = Self { ctx: Arc::clone(ctx), generation, all, evaluation, output, _field: field };
+        let held = ctx.held() - before;
+        let mut subject = Self { ctx: Arc::clone(ctx), generation, all, evaluation, output, _field: field, held };
         if !all {
             let Self { ctx, generation, output, .. } = &mut subject;
             pass(ctx, &mut output.stopwatch, 1, |pass| generation.record(pass))?;
@@ -276,5 +281,10 @@ impl Subject for OnGpu {
 
     fn check(&mut self) -> Result<Check> {
         self.output.check()
+    }
+
+    /// As PyTorch's does: nothing is allocated in a run.
+    fn figures(&self) -> BTreeMap<String, f64> {
+        figures([("peak_bytes", self.held as f64)])
     }
 }
