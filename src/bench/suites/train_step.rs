@@ -23,6 +23,8 @@ const RATE: f64 = 5e-4;
 /// How far a step may be from the f64 twin's, as a share of its length: Adam divides gradients by their size, which makes
 /// of a small one's rounding a large one's.
 const BOUND: f64 = 1e-2;
+/// Steps after which the lesson begins anew: a network that has learned it by heart has gradients that are mostly rounding.
+const MOST_STEPS: u64 = 50;
 
 /// What is learned from: random points, and values or derivatives in [-1, 1].
 struct Lesson {
@@ -43,6 +45,11 @@ impl Lesson {
         let (coordinates, targets) = (numbers(latents * points * 2), numbers(latents * points * 3 * compared));
         let model = Arc::new(Model::random_hyper_siren(inr, 64, 64, false, latents, seed));
         Self { model, of, latents, points, coordinates, targets }
+    }
+
+    /// One that has taken no step yet.
+    fn learner(&self, engine: &Engine) -> Result<Learner> {
+        Learner::new(engine, &self.model, AdamConfig::default(), None)
     }
 
     fn goal(&self) -> Goal<'_> {
@@ -177,8 +184,7 @@ struct Steps<'a> {
 
 impl<'a> Steps<'a> {
     fn new(engine: &'a Engine, lesson: &'a Lesson) -> Result<Self> {
-        let learner = Learner::new(engine, &lesson.model, AdamConfig::default(), None)?;
-        Ok(Self { engine, lesson, learner, taken: 0 })
+        Ok(Self { engine, lesson, learner: lesson.learner(engine)?, taken: 0 })
     }
 
     fn step(&mut self) -> Result<()> {
@@ -201,6 +207,9 @@ impl Subject for Steps<'_> {
     }
 
     fn run(&mut self, repeats: u32) -> Result<Lap> {
+        if self.taken >= MOST_STEPS {
+            (self.learner, self.taken) = (self.lesson.learner(self.engine)?, 0);
+        }
         Lap::wall(|| (0..repeats).try_for_each(|_| self.step()))
     }
 
