@@ -12,6 +12,9 @@ use crate::measure::Work;
 use crate::model::heads::{Place, Slots};
 use crate::model::{Domain, Features, Hypernetwork, Inr, Jet, LayerShape, Model};
 
+/// Pieces of work that an evaluation is cut into at least, if it has enough points: threads take them.
+const PIECES: usize = 8;
+
 /// A model as the CPU evaluates it, in precision `T`.
 #[derive(Clone, Debug)]
 pub struct Network<T> {
@@ -85,7 +88,7 @@ impl<T: Real> Network<T> {
     pub fn work(&self, latents: usize, points: usize, fused: bool) -> Work {
         let batch = latents as f64;
         let (trunks, all) = (self.hypernetwork.trunk_macs() as f64, self.hypernetwork.macs_per_latent() as f64);
-        let blocks = points.div_ceil(self.block()) as f64;
+        let blocks = points.div_ceil(self.block(1, latents.max(1), points.max(1))) as f64;
         let (generated, filled) = if fused { (trunks, all - trunks) } else { (all, 0.0) };
         Work {
             dispatches: if fused { 1.0 } else { 2.0 },
@@ -137,10 +140,11 @@ impl<T: Real> Network<T> {
         if per_latent == 0 {
             return;
         }
-        assert_eq!(out.len() / per_latent, theta.len() / self.theta_len(), "one theta per output picture");
+        let batch = out.len() / per_latent;
+        assert_eq!(batch, theta.len() / self.theta_len(), "one theta per output picture");
         out.par_chunks_mut(per_latent)
             .zip(theta.par_chunks(self.theta_len()))
-            .for_each(|(out, theta)| self.evaluate_one(theta, domain, jet, out));
+            .for_each(|(out, theta)| self.evaluate_one(theta, domain, jet, batch, out));
     }
 
     /// As [`Network::jets`], but theta is generated a few latents at a time, where it is used, and then forgotten:
@@ -153,13 +157,13 @@ impl<T: Real> Network<T> {
         if per_latent == 0 {
             return;
         }
-        let group = self.latents_together();
+        let (group, batch) = (self.latents_together(), out.len() / per_latent);
         out.par_chunks_mut(per_latent * group).enumerate().for_each_init(Vec::new, |theta, (i, out)| {
             let first = i * group;
             let count = out.len() / per_latent;
             self.materialise_into(count, &features.rows(first..first + count), theta);
             let pictures = out.chunks_exact_mut(per_latent).zip(theta.chunks_exact(self.theta_len()));
-            pictures.for_each(|(out, theta)| self.evaluate_one(theta, domain, jet, out));
+            pictures.for_each(|(out, theta)| self.evaluate_one(theta, domain, jet, batch, out));
         });
     }
 
@@ -169,10 +173,12 @@ impl<T: Real> Network<T> {
         ((1 << 19) / (self.theta_len() * size_of::<T>()).max(1)).clamp(1, 8)
     }
 
-    /// Points per block: two blocks of activations within about half a megabyte.
-    fn block(&self) -> usize {
+    /// Points per block: two blocks of activations within about half a megabyte, as many numbers with derivatives as without; fewer
+    /// where all latents' points together would else be few pieces of work.
+    fn block(&self, columns: usize, batch: usize, points: usize) -> usize {
         let bytes = 2 * self.rows().max(16) * size_of::<T>();
-        ((1 << 19) / bytes).clamp(64, 1024)
+        let most = (((1 << 19) / bytes).clamp(64, 1024) / columns).max(32);
+        most.min(points.div_ceil(PIECES.div_ceil(batch)).next_multiple_of(32))
     }
 
     /// The most inputs or outputs that a layer has.
@@ -200,10 +206,10 @@ impl<T: Real> Network<T> {
         jet.columns(self.inr.inputs) * self.inr.outputs
     }
 
-    fn evaluate_one(&self, theta: &[T], domain: &Domain<'_>, jet: Jet, out: &mut [T]) {
+    /// Evaluates one of `batch` latents.
+    fn evaluate_one(&self, theta: &[T], domain: &Domain<'_>, jet: Jet, batch: usize, out: &mut [T]) {
         let columns = jet.columns(self.inr.inputs);
-        // As many numbers with derivatives as without; no more than there are points.
-        let block = (self.block() / columns).max(32).min(domain.len());
+        let block = self.block(columns, batch, domain.len());
         let buffer = |rows: usize| vec![T::ZERO; rows * columns * block];
         let encoded = self.inr.encoding.width(self.inr.inputs);
         out.par_chunks_mut(block * self.numbers(jet)).enumerate().for_each_init(

@@ -26,6 +26,7 @@ use crate::{Error, Result};
 
 /// What a Python runs.
 const SCRIPT: &str = include_str!("../../../scripts/peers/harness.py");
+
 /// A program to be started.
 #[derive(Clone, Debug)]
 pub enum PeerCommand {

@@ -283,7 +283,7 @@ impl Subject for OnGpu {
         self.output.check()
     }
 
-    /// As PyTorch's does: nothing is allocated in a run.
+    /// The device's bytes, as PyTorch's rows have them: nothing is allocated in a run.
     fn figures(&self) -> BTreeMap<String, f64> {
         figures([("peak_bytes", self.held as f64)])
     }
