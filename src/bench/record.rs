@@ -169,7 +169,7 @@ pub struct Shape {
     /// Points of each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points: Option<usize>,
-    /// Bits of activations and weights, where they are fewer than f32's.
+    /// What activations and weights are, where it is not f32: f16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<String>,
 }

@@ -132,9 +132,9 @@ pub fn run(engines: &[Engine], options: &Options, progress: &mut dyn FnMut(&Row)
     }
     session.record.peers = (!named.is_empty()).then(|| named.join("; "));
     // Halves have rows of their own: whatever the environment asks for, the others are of f32.
-    engines.iter().filter_map(Engine::gpu).for_each(|ctx| {
+    for ctx in engines.iter().filter_map(Engine::gpu) {
         ctx.set_half(false);
-    });
+    }
     let before = references(engines)?;
     for suite in &options.suites {
         suites::run(*suite, &mut session)?;

@@ -88,7 +88,7 @@ impl<T: Real> Network<T> {
     pub fn work(&self, latents: usize, points: usize, fused: bool) -> Work {
         let batch = latents as f64;
         let (trunks, all) = (self.hypernetwork.trunk_macs() as f64, self.hypernetwork.macs_per_latent() as f64);
-        let blocks = points.div_ceil(self.block(1, latents.max(1), points.max(1))) as f64;
+        let blocks = points.div_ceil(self.block(1, latents, points)) as f64;
         let (generated, filled) = if fused { (trunks, all - trunks) } else { (all, 0.0) };
         Work {
             dispatches: if fused { 1.0 } else { 2.0 },
@@ -115,7 +115,7 @@ impl<T: Real> Network<T> {
         theta
     }
 
-    /// As [`Network::materialise`], in memory that is there already: fresh memory costs as long as a fourth to a half of the work.
+    /// As [`Network::materialise`], in memory that is there already: fresh memory can take nearly half of the time.
     pub fn materialise_into(&self, batch: usize, features: &Features<T>, theta: &mut Vec<T>) {
         theta.resize(batch * self.theta_len(), T::ZERO);
         self.hypernetwork.materialise(&self.inr, batch, features, theta);
@@ -178,7 +178,7 @@ impl<T: Real> Network<T> {
     fn block(&self, columns: usize, batch: usize, points: usize) -> usize {
         let bytes = 2 * self.rows().max(16) * size_of::<T>();
         let most = (((1 << 19) / bytes).clamp(64, 1024) / columns).max(32);
-        most.min(points.div_ceil(PIECES.div_ceil(batch)).next_multiple_of(32))
+        most.min(points.div_ceil(PIECES.div_ceil(batch.max(1))).max(1).next_multiple_of(32))
     }
 
     /// The most inputs or outputs that a layer has.
