@@ -44,15 +44,13 @@ const POINTS = ${ points_per_group }u;
 // vec4s of a row of activations: ${ "quads of points" if columns == 1 else "the columns of all quads of points, one after another" }.
 const LANES4 = ${ point_groups * quads }u;
 const SLAB = ${ slab }u;
-//# if half
 // Inputs of a slab of encoded coordinates.
 const EXACT_SLAB = ${ exact_slab }u;
+//# if half
 // Weights are multiplied by a power of two before they are rounded to halves, and sums by its inverse, so that those around 1e-5, of
 // which SIRENs have many, keep their digits on GPUs that take the smallest halves for 0. Up to 4,000 they stay finite.
 const UP = 16.0;
-const DOWN = 0.0625;
-//# else
-const EXACT_SLAB = SLAB;
+const DOWN = 1.0 / UP;
 //# endif
 // vec4s of the widest layer's outputs.
 const ROWS4 = ${ rows4 }u;
@@ -88,7 +86,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let half_base = invocation / THREADS * ${ half_vec4s }u;
 //# endif
     let picture = group / job.tiles * ${ slots }u + invocation / THREADS;
-    let latent = job.first_latent + min(picture, job.latents - 1u);
+    let asked = min(picture, job.latents - 1u);
 //# else
     let t = invocation;
     const base = 0u;
@@ -96,8 +94,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     const half_base = 0u;
 //# endif
     let picture = group / job.tiles;
-    let latent = job.first_latent + picture;
+    let asked = picture;
 //# endif
+    let latent = job.first_latent + asked;
     let first_point = (group % job.tiles) * POINTS;
     let column = t % POINT_GROUPS;
     let row_group = t / POINT_GROUPS;
@@ -147,9 +146,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                     let row = k0 + i / LANES4 - previous;
 //# if columns > 1
                     let lane = i % LANES4;
-                    let x = encoded_jet(picture, first_point + 4u * (lane % POINT_GROUPS), row, lane / POINT_GROUPS);
+                    let x = encoded_jet(asked, first_point + 4u * (lane % POINT_GROUPS), row, lane / POINT_GROUPS);
 //# else
-                    let x = encoded(picture, first_point + 4u * (i % LANES4), row);
+                    let x = encoded(asked, first_point + 4u * (i % LANES4), row);
 //# endif
                     tile[base + i] = x;
 //# if tape

@@ -35,7 +35,7 @@ struct Norm {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     let norm = norms[workgroup.z];
-    let row = (batch.first + workgroup.y) * batch.stride + norm.start;
+    let row = (batch.first + workgroup.x) * batch.stride + norm.start;
     var sum = 0.0;
     for (var i = t; i < norm.count; i += THREADS) {
         sum += rows[row + i];

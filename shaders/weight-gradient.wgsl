@@ -1,5 +1,5 @@
 // Gradients with respect to the weights of generated layers: products of the gradients with respect to a layer's sums and
-// its inputs over the points, both from the tape; ${ 16 * (tile_rows + tile_inputs) * slab } bytes of workgroup memory.
+// its inputs over the points, both from the tape; ${ 16 * (tile_rows + tile_inputs + 2) * slab } bytes of workgroup memory.
 //
 // A workgroup takes one piece of ${ tile_rows } rows x ${ tile_inputs } inputs of a layer and some of the points; an invocation 8 x 8 of it.
 // `theta-gradient.wgsl` adds the parts up, in order.
@@ -38,9 +38,21 @@ const SLAB = ${ slab }u;
 const ROWS = ${ tile_rows }u;
 const INPUTS = ${ tile_inputs }u;
 const ROW_GROUPS = ${ tile_rows // 8 }u;
+const INPUT_GROUPS = ${ tile_inputs // 8 }u;
 const THREADS = ${ threads }u;
-// [SLAB][ROWS] gradients, then [SLAB][INPUTS] inputs, each of four points.
-var<workgroup> tile: array<vec4<f32>, ${ (tile_rows + tile_inputs) * slab }>;
+// [SLAB] gradients of all rows, then [SLAB] inputs, each of four points. What neighbouring invocations read at a time lies side by
+// side, and slabs are one vec4 apart: in other banks of the memory.
+const INPUT_TILE = SLAB * (ROWS + 1u);
+var<workgroup> tile: array<vec4<f32>, ${ (tile_rows + tile_inputs + 2) * slab }>;
+
+// Where row n of a slab lies, and input n: each invocation owns eight.
+fn row_at(q: u32, n: u32) -> u32 {
+    return q * (ROWS + 1u) + n % 8u * ROW_GROUPS + n / 8u;
+}
+
+fn input_at(q: u32, n: u32) -> u32 {
+    return INPUT_TILE + q * (INPUTS + 1u) + n % 8u * INPUT_GROUPS + n / 8u;
+}
 
 @compute @workgroup_size(${ threads })
 fn main(
@@ -66,7 +78,7 @@ fn main(
             let row = piece.row + n / SLAB;
             var d = vec4(0.0);
             if (q0 + q < end && row < rows) { d = sums[sum_at(latent, piece.gradient + row, q0 + q)]; }
-            tile[q * ROWS + n / SLAB] = d;
+            tile[row_at(q, n / SLAB)] = d;
         }
         for (var n = t; n < INPUTS * SLAB; n += THREADS) {
             let q = n % SLAB;
@@ -76,16 +88,16 @@ fn main(
                 let row = select(ENCODED_ROW + k - piece.previous, piece.activation + k, k < piece.previous);
                 x = activations[activation_at(latent, row, q0 + q)];
             }
-            tile[SLAB * ROWS + q * INPUTS + n / SLAB] = x;
+            tile[input_at(q, n / SLAB)] = x;
         }
         workgroupBarrier();
         if (busy) {
             for (var q = 0u; q < SLAB; q++) {
 //# for i in range(8)
-                let d_${ i } = tile[q * ROWS + first_row + ${ i }u];
+                let d_${ i } = tile[row_at(q, first_row + ${ i }u)];
 //# endfor
 //# for j in range(8)
-                let x_${ j } = tile[SLAB * ROWS + q * INPUTS + first_input + ${ j }u];
+                let x_${ j } = tile[input_at(q, first_input + ${ j }u)];
 //# for i in range(8)
                 s_${ i }_${ j } += dot(d_${ i }, x_${ j });
 //# endfor

@@ -59,7 +59,7 @@ pub struct Memory {
     pub model: u64,
     /// Latents and trunk outputs.
     pub features: u64,
-    /// Materialised weights; 0 when everything was fused on a GPU, one set per core when fused on the CPU.
+    /// Materialised weights; 0 when everything was fused on a GPU, a few sets per core when fused on the CPU.
     pub theta: u64,
     /// Evaluated values.
     pub output: u64,
@@ -97,7 +97,7 @@ impl Memory {
 pub struct Work {
     /// Dispatches, or on the CPU parallel loops.
     pub dispatches: f64,
-    /// Multiply-adds of trunks and heads, many latents at a time, beforehand.
+    /// Multiply-adds of trunks and heads beforehand; those of one latent for each pass over the weights, where several share one.
     pub generated: f64,
     /// Numbers of theta written beforehand, and multiply-adds of those that are no linear function of the features.
     pub written: f64,

@@ -1,4 +1,4 @@
-// How many rays are still followed; must agree with `gpu/march/marcher.rs`.
+// How many rays are still followed; must agree with `gpu/march/rounds.rs`.
 struct Counts {
     // Rays of this round, and where in `lists` they and those of the next one start.
     left: u32,

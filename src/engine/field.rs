@@ -159,6 +159,7 @@ impl Field {
         jet: Jet,
         strategy: Strategy,
     ) -> Result<(Vec<f32>, Report)> {
+        domain.check(self.model.inr.inputs)?;
         let mut all = vec![0.0; self.batch(z)? * domain.len() * self.numbers(jet)];
         let mut at = 0;
         let report = self.differentiate_blocks(z, domain, jet, strategy, &mut |block| {
@@ -275,12 +276,7 @@ impl Field {
         let output =
             ctx.buffer("the output", bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC, Use::Output)?;
         let staging = ctx.staging(bytes)?;
-        let at_once = if fused {
-            blocks.batch
-        } else {
-            field.latents_within(ctx.device().limits().max_storage_buffer_binding_size)
-        };
-        for batch in chunks(0..blocks.batch, at_once) {
+        for batch in chunks(0..blocks.batch, field.latents_at_once(fused)) {
             let codes = field.prepare(self.latents(z, &batch), batch.len(), fused)?;
             report.timings.merge(&codes.timings);
             blocks.each(&batch, |latents, points| {

@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use super::field::chunks;
 use super::{Field, Report, Strategy};
-use crate::model::{Domain, Grid};
+use crate::model::{Domain, Grid, MAX_SIDE};
 use crate::{Error, Result};
 
 /// Most bytes of a band.
 const BAND_BYTES: usize = 32 << 20;
-/// Longest side of a mosaic in pixels.
-const MAX_SIDE: usize = 1 << 17;
+/// Most points of a pixel along each side.
+const MAX_AA: u32 = 16;
 
 /// Pictures of one size, left to right and then down. A single picture is a mosaic of one.
 #[derive(Clone, Copy, Debug)]
@@ -26,11 +26,15 @@ impl Mosaic {
     /// `aa x aa` points.
     ///
     /// # Errors
-    /// Where it would be empty or too large.
+    /// Where it would be empty or too large, or its pixels be the mean of none or of too many points.
     pub fn new(cell: Grid, cells: usize, columns: Option<usize>, aa: u32) -> Result<Self> {
+        if !(1..=MAX_AA).contains(&aa) {
+            return Err(Error::invalid(format!("{aa}x{aa} points of a pixel; 1 to {MAX_AA} a side are supported")));
+        }
         let columns = Self::columns(cells, columns, [cell.width, cell.height]);
         let mosaic = Self { cell, cells, columns, aa };
-        let fits = |n: usize, side: u32| n.checked_mul(side as usize).is_some_and(|s| (1..=MAX_SIDE).contains(&s));
+        let fits =
+            |n: usize, side: u32| n.checked_mul(side as usize).is_some_and(|s| (1..=MAX_SIDE as usize).contains(&s));
         if fits(columns, cell.width) && fits(mosaic.lines(), cell.height) {
             return Ok(mosaic);
         }

@@ -1,6 +1,8 @@
 //! A model's numbers on their way to GPU memory: what evaluation reads, and the maps that generation reads, page by page.
 
 use super::GpuError;
+use half::f16;
+
 use super::layout::{Map, NO_ACTIVATION, Placed};
 use crate::Result;
 use crate::model::Dense;
@@ -12,6 +14,20 @@ pub(super) struct Numbers {
     pub parameters: Vec<f32>,
     /// Trunks and heads, in pages of at most one binding.
     pub pages: Vec<Vec<f32>>,
+}
+
+/// How much larger the halves of a page are stored: see `shaders/include/page.wgsl`.
+pub(super) const PAGE_UP: u16 = 1024;
+
+/// A page as halves of 16 bits, where each of its numbers is one, as those of models are that were saved so; None where not, or
+/// where one is too large (beyond 63).
+pub(super) fn halves(page: &[f32]) -> Option<Vec<u16>> {
+    let stored = |&v: &f32| {
+        let large = v * f32::from(PAGE_UP);
+        let half = f16::from_f32(large);
+        (half.to_f32() == large && (half.is_normal() || large == 0.0)).then_some(half.to_bits())
+    };
+    page.iter().map(stored).collect()
 }
 
 /// The numbers while they are being laid out.

@@ -32,7 +32,24 @@ pub struct Context {
     /// Those that were asked for, while somebody wants to know.
     asked: Mutex<Option<Vec<Kernel>>>,
     /// Measured multiply-adds per second, by which work is cut into slices.
-    rate: Mutex<f64>,
+    rates: Mutex<[f64; Pace::COUNT]>,
+}
+
+/// Kernels whose speed is measured apart: the same multiply-adds may take one of them ten times as long as another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Weights from latents: as fast as memory is.
+    Generation,
+    /// Points of generated INRs.
+    Evaluation,
+    /// Points of INRs whose weights are generated for each tile.
+    Fused,
+    /// Rays.
+    March,
+}
+
+impl Pace {
+    const COUNT: usize = Self::March as usize + 1;
 }
 
 /// A kernel that was made ready to run.
@@ -129,7 +146,7 @@ impl Context {
             pipelines: Mutex::default(),
             tiling: RwLock::new(Arc::new(tiling)),
             asked: Mutex::default(),
-            rate: Mutex::new(rate),
+            rates: Mutex::new([rate; Pace::COUNT]),
         }))
     }
 
@@ -138,10 +155,25 @@ impl Context {
         Arc::clone(&self.tiling.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Lets evaluations that are planned from now on have these tiles; returns those they had.
-    pub fn set_tiles(&self, tiles: Tiles) -> Tiles {
+    /// Changes that; returns how it was.
+    fn retile(&self, change: impl FnOnce(&mut Tiling)) -> Arc<Tiling> {
         let mut tiling = self.tiling.write().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut Arc::make_mut(&mut tiling).tiles, tiles)
+        let before = Arc::clone(&tiling);
+        change(Arc::make_mut(&mut tiling));
+        before
+    }
+
+    /// Does something in between, after which it is as it was.
+    fn with<T>(&self, change: impl FnOnce(&mut Tiling), plan: impl FnOnce() -> T) -> T {
+        let before = self.retile(change);
+        let planned = plan();
+        self.retile(|t| *t = Arc::unwrap_or_clone(before));
+        planned
+    }
+
+    /// Does something during which evaluations are planned with these tiles.
+    pub fn with_tiles<T>(&self, tiles: Tiles, plan: impl FnOnce() -> T) -> T {
+        self.with(|t| t.tiles = tiles, plan)
     }
 
     /// Whether the adapter has numbers of 16 bits.
@@ -150,11 +182,14 @@ impl Context {
     }
 
     /// Lets evaluations of pictures that are planned from now on compute with halves of 16 bits, where adapter and model are made for them, or
-    /// no longer; returns whether they did.
-    pub fn set_half(&self, half: bool) -> bool {
-        let half = half && self.has_half();
-        let mut tiling = self.tiling.write().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut Arc::make_mut(&mut tiling).half, half)
+    /// no longer.
+    pub fn set_half(&self, half: bool) {
+        self.retile(|t| t.half = half && self.has_half());
+    }
+
+    /// Does something during which evaluations are planned as after [`Context::set_half`].
+    pub fn with_half<T>(&self, half: bool, plan: impl FnOnce() -> T) -> T {
+        self.with(|t| t.half = half && self.has_half(), plan)
     }
 
     /// wgpu's instance, adapter, device and queue, for callers with kernels or windows of their own.
@@ -377,16 +412,17 @@ impl Context {
         polled.map(|_| ()).map_err(|e| GpuError::Lost(e.to_string()).into())
     }
 
-    /// How many multiply-adds this device is likely to do in `time`.
-    pub(super) fn affordable_macs(&self, time: Duration) -> f64 {
-        time.as_secs_f64() * *self.rate.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How many multiply-adds such kernels are likely to do on this device in `time`.
+    pub(super) fn affordable_macs(&self, pace: Pace, time: Duration) -> f64 {
+        time.as_secs_f64() * self.rates.lock().unwrap_or_else(PoisonError::into_inner)[pace as usize]
     }
 
-    /// Tells the device's measured speed. Slices of under a millisecond say little and are ignored.
-    pub fn learn(&self, macs: f64, time: Duration) {
+    /// Tells their measured speed.
+    pub(super) fn learn(&self, pace: Pace, macs: f64, time: Duration) {
         let seconds = time.as_secs_f64();
         if seconds > 0.0 {
-            let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+            let rate = &mut rates[pace as usize];
             let measured = macs / seconds;
             // Short slices are mostly overhead: they may raise the estimate, never lower it.
             if seconds > 1e-3 || measured > *rate {

@@ -7,7 +7,9 @@ use bytemuck::{Pod, Zeroable};
 use serde::Serialize;
 
 use super::Context;
+use super::context::Pace;
 use super::field::{Codes, Field};
+use super::generate::PageSpec;
 use super::jets::Derivatives;
 use super::layout::{ActivationCode, Kind, Plan};
 use super::memory::{Buffer, Use};
@@ -19,7 +21,7 @@ use crate::model::{Domain, Encoding, Inr, Jet, Order};
 use crate::{Error, Result};
 
 /// How long one slice of headless work should take: far from the 2 s after which Windows resets a GPU.
-pub(super) const SLICE: Duration = Duration::from_millis(120);
+pub(crate) const SLICE: Duration = Duration::from_millis(120);
 
 /// Where evaluated values go.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +86,8 @@ pub(super) struct EvaluateSpec {
     outputs: usize,
     hidden: usize,
     kinds: Vec<&'static str>,
+    #[serde(flatten)]
+    page: PageSpec,
     generated_access: &'static str,
     activations: Vec<ActivationCode>,
     #[serde(flatten)]
@@ -150,6 +154,7 @@ impl EvaluateSpec {
             outputs: inr.outputs,
             hidden: inr.hidden.len(),
             kinds,
+            page: PageSpec::new(plan.packed),
             generated_access: "read",
             activations: ActivationCode::list(inr.hidden.iter().map(|l| &l.activation)),
             derivatives: Derivatives::forward(jet),
@@ -183,6 +188,7 @@ pub struct Evaluation {
     /// All workgroups, and the multiply-adds of each.
     total: u32,
     macs_per_group: f64,
+    pace: Pace,
     _points: Option<Buffer>,
 }
 
@@ -276,9 +282,11 @@ impl Field {
         let bound = self.bound(codes, &spec, &uniform, points.as_ref(), output);
         let bind_group = ctx.bind_group("evaluation", &pipeline, bound.into_iter());
         ctx.check()?;
-        let generated = if codes.fused { self.model.hypernetwork.macs_per_latent() } else { 0 };
-        let macs = spec.tile.points_per_group * spec.tile.columns * inr.macs_per_point();
-        let macs_per_group = (spec.tile.slots * (macs + generated)) as f64;
+        // Weights that are generated in the kernel are so for each tile.
+        let filled: f64 =
+            plan.layers.iter().map(|l| 4.0 * f64::from(l.weight.length) * l.weight.macs_per_weight()).sum();
+        let macs = (spec.tile.points_per_group * spec.tile.columns * inr.macs_per_point()) as f64;
+        let macs_per_group = spec.tile.slots as f64 * (macs + filled);
         Ok(Evaluation {
             ctx: Arc::clone(ctx),
             pipeline,
@@ -287,6 +295,7 @@ impl Field {
             uniform,
             total,
             macs_per_group,
+            pace: if filled > 0.0 { Pace::Fused } else { Pace::Evaluation },
             _points: points,
         })
     }
@@ -324,7 +333,7 @@ impl Field {
             bound.push((3, generated.binding()));
         }
         if let (Some(features), [heads], true) = (&codes.features, &self.pages[..], spec.uses(Kind::Linear)) {
-            bound.extend([(4, features.binding()), (7, heads.binding())]);
+            bound.extend([(4, features.binding()), (7, heads.buffer.binding())]);
         }
         if let Some(points) = points {
             bound.push((5, points.binding()));
@@ -363,7 +372,7 @@ impl Field {
         let mut timings = Timings { clock: stopwatch.clock(), ..Timings::default() };
         while let Some(macs) = evaluation.next_slice(SLICE) {
             let (ran, waited) = stopwatch.run(&self.ctx, "evaluate", |pass| evaluation.record(pass))?;
-            self.ctx.learn(macs, waited);
+            evaluation.learn(macs, waited);
             timings.add(Phase::Evaluate, ran);
         }
         Ok(timings)
@@ -395,7 +404,7 @@ impl Evaluation {
         }
         let left = self.total - self.job.end;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturating; bounded right away")]
-        let affordable = (self.ctx.affordable_macs(budget) / self.macs_per_group) as u32;
+        let affordable = (self.ctx.affordable_macs(self.pace, budget) / self.macs_per_group) as u32;
         let groups = affordable.clamp(1, left);
         // A dispatch may be 65,535 groups wide: longer slices are folded into rows.
         self.job.groups_x = groups.min(1 << 15);
@@ -404,6 +413,11 @@ impl Evaluation {
         self.job.end += groups;
         self.ctx.queue().write_buffer(self.uniform.raw(), 0, bytemuck::bytes_of(&self.job));
         Some(f64::from(groups) * self.macs_per_group)
+    }
+
+    /// Tells how long a slice of so many multiply-adds took: the next ones are chosen by it.
+    pub fn learn(&self, macs: f64, time: Duration) {
+        self.ctx.learn(self.pace, macs, time);
     }
 
     /// Records the slice chosen last.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::arena::halves;
 use super::generate::Generation;
 use super::layout::{Layer, Layout, Placed, Plan, Tensor};
 use super::memory::{Buffer, Use};
@@ -12,6 +13,9 @@ use crate::Result;
 use crate::measure::{Timings, Work};
 use crate::model::{Jet, Model};
 
+/// What a batch of latents may take of each buffer: with more, nothing is faster.
+const BATCH_BYTES: u64 = 256 << 20;
+
 /// A model whose parameters lie in GPU memory.
 #[derive(Debug)]
 pub struct Field {
@@ -21,9 +25,17 @@ pub struct Field {
     /// What evaluation reads of the model.
     pub(super) parameters: Buffer,
     /// Trunks and heads, in as many bindings as they need.
-    pub(super) pages: Vec<Buffer>,
+    pub(super) pages: Vec<Page>,
     pub(super) materialised_layers: Buffer,
     pub(super) fused_layers: Buffer,
+}
+
+/// Numbers of trunks and heads.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub buffer: Buffer,
+    /// Whether they are halves of 16 bits there.
+    pub packed: bool,
 }
 
 /// A batch of latents on the GPU: their features, and what the heads generated from them beforehand.
@@ -48,23 +60,57 @@ impl Codes {
 }
 
 impl Field {
-    /// Uploads a model.
+    /// Uploads a model. Trunks and heads whose numbers are halves of 16 bits, as a file in f16 has them, stay that: they take half of the
+    /// memory, and nothing that is computed from them changes.
     ///
     /// # Errors
     /// Where it does not fit the adapter's limits or memory.
     pub fn new(ctx: &Arc<Context>, model: &Arc<Model>) -> Result<Self> {
-        let (layout, numbers) = Layout::new(model, ctx.largest_binding())?;
+        Self::uploaded(ctx, model, true)
+    }
+
+    /// As [`Field::new`], all numbers in 32 bits: learning changes them in place.
+    pub(super) fn of_floats(ctx: &Arc<Context>, model: &Arc<Model>) -> Result<Self> {
+        Self::uploaded(ctx, model, false)
+    }
+
+    fn uploaded(ctx: &Arc<Context>, model: &Arc<Model>, pack: bool) -> Result<Self> {
+        const LABEL: &str = "the model's parameters";
+        let lay_out = |binding| {
+            let (layout, numbers) = Layout::new(model, binding)?;
+            let packed: Vec<_> = numbers.pages.iter().map(|page| if pack { halves(page) } else { None }).collect();
+            Ok::<_, crate::Error>((layout, numbers, packed))
+        };
+        let binding = ctx.largest_binding();
+        let (mut layout, mut numbers, mut packed) = lay_out(binding)?;
+        if packed.len() > 1 && packed.iter().all(Option::is_some) {
+            // A binding holds twice as many halves.
+            (layout, numbers, packed) = lay_out(2 * binding)?;
+        }
+        let page = |(numbers, halves): (&Vec<f32>, &Option<Vec<u16>>)| {
+            let buffer = match halves {
+                Some(halves) => ctx.upload(LABEL, halves, Use::Model),
+                None => ctx.upload(LABEL, numbers, Use::Model),
+            };
+            Ok(Page { buffer: buffer?, packed: halves.is_some() })
+        };
+        let pages: Vec<Page> = numbers.pages.iter().zip(&packed).map(page).collect::<Result<_>>()?;
+        layout.fused.packed = pages.first().is_some_and(|p| p.packed);
         let table = |layers: &[Layer]| ctx.uniform("layers", layers);
-        let upload = |data: &Vec<f32>| ctx.upload("the model's parameters", data, Use::Model);
         Ok(Self {
-            parameters: upload(&numbers.parameters)?,
-            pages: numbers.pages.iter().map(upload).collect::<Result<_>>()?,
+            parameters: ctx.upload(LABEL, &numbers.parameters, Use::Model)?,
+            pages,
             materialised_layers: table(&layout.materialised.layers)?,
             fused_layers: table(&layout.fused.layers)?,
             layout,
             ctx: Arc::clone(ctx),
             model: Arc::clone(model),
         })
+    }
+
+    /// What evaluation reads of the model, then the pages.
+    pub(super) fn buffers(&self) -> impl Iterator<Item = &Buffer> {
+        std::iter::once(&self.parameters).chain(self.pages.iter().map(|p| &p.buffer))
     }
 
     /// The device this model is on.
@@ -109,7 +155,7 @@ impl Field {
         let others = [!plan.maps.is_empty(), !plan.fills.is_empty(), true];
         Work {
             dispatches: (dispatches + others.iter().filter(|&&o| o).count()) as f64,
-            generated: batch * (trunks + plan.maps.iter().map(macs).sum::<f64>()),
+            generated: generate::products_of(latents) * (trunks + plan.maps.iter().map(macs).sum::<f64>()),
             written: batch
                 * plan.fills.iter().map(|f| weights(&f.tensor) * (1.0 + f.tensor.macs_per_weight())).sum::<f64>(),
             evaluated: tiles * (tile.points_per_group * self.model.inr.macs_per_point()) as f64,
@@ -123,10 +169,14 @@ impl Field {
         self.ctx.tiling().space(&self.model.inr, self.plan(fused).0, Asked { latents, points, jet, half: true })
     }
 
-    /// The most latents whose theta fits `bytes`.
-    pub fn latents_within(&self, bytes: u64) -> usize {
-        let each = u64::from(self.layout.materialised.stride.max(1)) * 16;
-        usize::try_from((bytes / each).max(1)).unwrap_or(usize::MAX)
+    /// The most latents that should be prepared at once: what is generated from them, and their features, take no more than 256 MiB
+    /// each, and fit a binding.
+    pub fn latents_at_once(&self, fused: bool) -> usize {
+        let Layout { row_stride, latent_stride, .. } = self.layout;
+        let each = u64::from(self.plan(fused).0.stride) * 16;
+        let each = each.max(u64::from(row_stride.max(latent_stride)) * 4);
+        let bytes = self.ctx.largest_binding().min(BATCH_BYTES);
+        usize::try_from((bytes / each.max(1)).max(1)).unwrap_or(usize::MAX)
     }
 
     /// What a strategy generates beforehand, and its table of layers.
@@ -164,5 +214,51 @@ impl Field {
         let staging = self.ctx.staging(size_of_val(&rows[..]) as u64)?;
         self.ctx.read_back(generated, &staging, &mut rows)?;
         Ok(rows.chunks_exact(stride).flat_map(unpack).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::adapters;
+    use crate::model::heads::{Multiplier, Place};
+    use crate::model::{Family, HeadChoice, Inr, WeightChoice};
+
+    /// Halves take half of the memory, and every bit that is generated from them is what it was.
+    #[test]
+    fn halves_of_heads_change_nothing_but_memory() {
+        let place = Some((Place::BeforeOmega, true, true));
+        for (weight, modulation) in [
+            (WeightChoice::Linear, None),
+            (WeightChoice::LowRank(3, Multiplier::Tanh), place),
+            (WeightChoice::Shared, place),
+        ] {
+            let family = Family { latent_dim: 13, features: 71, latents: 11, seed: 5, ..Family::default() };
+            let mut model = family.build(Inr::siren(2, 33, 3, 3, 30.0), |_| HeadChoice { weight, modulation });
+            let mut hypernetwork = model.hypernetwork.in_halves();
+            // The smallest half and one of the largest that are stored as such.
+            hypernetwork.trunks[0].layers[0].map.weight[..2].copy_from_slice(&[-f32::powi(2.0, -24), 63.96875]);
+            model.hypernetwork = Arc::new(hypernetwork);
+            // One number that is no half.
+            let mut other = model.clone();
+            Arc::make_mut(&mut other.hypernetwork).trunks[0].layers[0].map.bias[0] += f32::powi(2.0, -20);
+            let [model, other] = [model, other].map(Arc::new);
+            for adapter in 0..adapters().len() {
+                let ctx = Context::named(&adapter.to_string()).unwrap();
+                let fields = [Field::new(&ctx, &model), Field::of_floats(&ctx, &model), Field::new(&ctx, &other)];
+                let [halves, floats, others] = fields.map(Result::unwrap);
+                assert!(halves.pages[0].packed && !floats.pages[0].packed && !others.pages[0].packed);
+                assert_eq!(2 * halves.pages[0].buffer.raw().size(), floats.pages[0].buffer.raw().size());
+                for batch in [1, 11] {
+                    let z = &model.latents.values()[..batch * 13];
+                    let theta = |field: &Field| field.theta(&field.prepare(z, batch, false).unwrap()).unwrap();
+                    let [theta, expected] = [theta(&halves), theta(&floats)];
+                    assert!(theta.iter().any(|v| *v != 0.0));
+                    let differing = theta.iter().zip(&expected).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
+                    println!("{}, {batch} latents: {differing} of {} differ", ctx.summary().name, theta.len());
+                    assert_eq!(differing, 0);
+                }
+            }
+        }
     }
 }

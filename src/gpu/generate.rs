@@ -7,8 +7,10 @@ use std::ops::Range;
 use bytemuck::{Pod, Zeroable};
 use serde::Serialize;
 
+use super::arena::PAGE_UP;
+use super::context::Pace;
 use super::evaluate::SLICE;
-use super::field::{Codes, Field};
+use super::field::{Codes, Field, Page};
 use super::layout::{ActivationCode, Fill, Kind, Map, NO_ACTIVATION, Norm, Placed, Plan};
 use super::memory::{Buffer, Use};
 use super::timing::Stopwatch;
@@ -17,8 +19,14 @@ use crate::Result;
 use crate::measure::{Phase, Timings};
 use crate::model::NORM_EPSILON;
 
-/// Inputs that a workgroup stages at a time.
-const CHUNK: usize = 64;
+/// Numbers that a workgroup stages at a time: inputs of one latent, or of each of several.
+const STAGED: usize = 512;
+/// Rows of weights that are asked for before the first is used, for one latent and for several.
+const AHEAD: [usize; 2] = [8, 4];
+/// Invocations among which a single latent's inputs are shared: few outputs alone would keep few of them busy.
+const SHARES: usize = 4;
+/// Rows by four of a workgroup where rows are divided by their norms.
+const NORM_ROWS4: u32 = 8;
 /// vec4s of output per workgroup.
 const THREADS: u32 = 64;
 /// Latents per invocation where there are several.
@@ -37,11 +45,29 @@ pub(super) struct Batch {
     pub pad: u32,
 }
 
+/// The template values of `include/page.wgsl`.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct PageSpec {
+    packed: bool,
+    page_up: u16,
+}
+
+impl PageSpec {
+    /// Of halves of 16 bits, or of floats.
+    pub(super) fn new(packed: bool) -> Self {
+        Self { packed, page_up: PAGE_UP }
+    }
+}
+
 /// The template values of `product.wgsl` and `normalise.wgsl`.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ProductSpec {
     latents: u32,
     chunk: usize,
+    ahead: usize,
+    shares: usize,
+    #[serde(flatten)]
+    page: PageSpec,
     /// Whether the outputs go to the rows that the inputs come from.
     in_place: bool,
     /// Whether trunk layers also keep what their maps make, before normalisation and activation.
@@ -55,7 +81,23 @@ impl ProductSpec {
     /// For one latent or for many, with the activations that the trunks have.
     pub(super) fn new(many: bool, in_place: bool, tape: bool, activations: Vec<ActivationCode>) -> Self {
         let latents = if many { LATENTS } else { 1 };
-        Self { latents, chunk: CHUNK, in_place, tape, activations, no_activation: NO_ACTIVATION, epsilon: NORM_EPSILON }
+        Self {
+            latents,
+            chunk: STAGED / latents as usize,
+            ahead: AHEAD[usize::from(many)],
+            shares: if many { 1 } else { SHARES },
+            page: PageSpec::new(false),
+            in_place,
+            tape,
+            activations,
+            no_activation: NO_ACTIVATION,
+            epsilon: NORM_EPSILON,
+        }
+    }
+
+    /// Of maps that lie on such a page.
+    pub(super) fn on(&self, packed: bool) -> Self {
+        Self { page: PageSpec::new(packed), ..self.clone() }
     }
 }
 
@@ -65,11 +107,17 @@ pub(super) struct MaterialiseSpec {
     kinds: Vec<&'static str>,
     generated_access: &'static str,
     encoding: &'static str,
+    norm_rows4: u32,
 }
 
 impl MaterialiseSpec {
     pub(super) fn new() -> Self {
-        Self { kinds: vec![Kind::LowRank.file()], generated_access: "read_write", encoding: "identity" }
+        Self {
+            kinds: vec![Kind::LowRank.file()],
+            generated_access: "read_write",
+            encoding: "identity",
+            norm_rows4: NORM_ROWS4,
+        }
     }
 }
 
@@ -127,7 +175,9 @@ impl Generation {
 pub(super) fn plan(field: &Field, z: &[f32], batch: usize, fused: bool) -> Result<Generation> {
     let (ctx, layout) = (&field.ctx, &field.layout);
     let dim = field.model.latent_dim();
-    assert_eq!(z.len(), batch * dim, "latents do not match the model");
+    if z.len() != batch * dim {
+        return Err(crate::Error::invalid(format!("{} numbers are not {batch} latents of {dim} entries", z.len())));
+    }
     let mut codes = Codes { batch, fused, features: None, generated: None, timings: Timings::default() };
     if layout.materialised.maps.is_empty() || batch == 0 {
         return Ok(Generation { codes, dispatches: Vec::new(), _latents: None });
@@ -163,6 +213,11 @@ pub(super) fn plan(field: &Field, z: &[f32], batch: usize, fused: bool) -> Resul
     }
     (codes.features, codes.generated) = (Some(rows), generated);
     Ok(Generation { codes, dispatches, _latents: Some(latents) })
+}
+
+/// How many times the weights of maps are used for so many latents: several share what is read.
+pub(super) fn products_of(latents: usize) -> f64 {
+    f64::from(count(latents).div_ceil(LATENTS))
 }
 
 /// What generation reads and writes.
@@ -202,7 +257,7 @@ impl OverLatents {
         let latents = self.words[1] - self.words[0];
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.bind_group, &[]);
-        pass.dispatch_workgroups(self.groups[0], latents.div_ceil(self.per_group), self.groups[1]);
+        pass.dispatch_workgroups(latents.div_ceil(self.per_group), self.groups[0], self.groups[1]);
     }
 }
 
@@ -235,7 +290,7 @@ fn products(
     list: &mut Vec<OverLatents>,
 ) -> Result<()> {
     let ctx = &field.ctx;
-    for (page, parameters) in field.pages.iter().enumerate() {
+    for (page, Page { buffer: parameters, packed }) in field.pages.iter().enumerate() {
         let maps: Vec<Map> = maps.iter().filter(|p| p.page == page).map(|p| p.map).collect();
         let Some(widest) = maps.iter().map(|m| m.length).max() else { continue };
         let strides = Batch {
@@ -250,7 +305,7 @@ fn products(
         let macs = maps.iter().map(|m| f64::from(m.inputs) * f64::from(m.length) * 4.0).sum();
         let groups = [widest.div_ceil(THREADS), count(maps.len())];
         let words = bytemuck::cast(strides);
-        list.push(over_latents(ctx, "product.wgsl", spec, &bound, words, (spec.latents, groups, macs))?);
+        list.push(over_latents(ctx, "product.wgsl", &spec.on(*packed), &bound, words, (spec.latents, groups, macs))?);
     }
     Ok(())
 }
@@ -275,12 +330,15 @@ fn normalisation(
 
 /// Writes the matrices that are not linear in the features, from what was generated before.
 fn materialisation(field: &Field, plan: &Plan, generated: &Buffer) -> Result<Option<OverLatents>> {
-    let Some(widest) = plan.fills.iter().map(|f| f.tensor.rows4).max() else { return Ok(None) };
+    let groups = |f: &Fill| {
+        if f.demodulate == 1 { f.tensor.rows4.div_ceil(NORM_ROWS4) } else { f.tensor.length.div_ceil(THREADS) }
+    };
+    let Some(most) = plan.fills.iter().map(groups).max() else { return Ok(None) };
     let table = field.ctx.upload("matrices to write", &plan.fills, Use::Other)?;
     let macs = |f: &Fill| f64::from(f.tensor.length) * 4.0 * f64::from(4 * f.tensor.feature_count + 2);
     let macs = plan.fills.iter().map(macs).sum();
     let words = [0, 0, plan.stride, 0, 0, 0, 0, 0];
-    let shape = (1, [widest.div_ceil(THREADS), count(plan.fills.len())], macs);
+    let shape = (1, [most, count(plan.fills.len())], macs);
     let bound = [&table, &field.parameters, generated];
     over_latents(&field.ctx, "materialise.wgsl", &MaterialiseSpec::new(), &bound, words, shape).map(Some)
 }
@@ -313,12 +371,12 @@ fn run(
     let mut first = 0;
     while first < total {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturating; bounded right away")]
-        let affordable = (ctx.affordable_macs(SLICE) / dispatch.macs.max(1.0)) as u32;
+        let affordable = (ctx.affordable_macs(Pace::Generation, SLICE) / dispatch.macs.max(1.0)) as u32;
         let groups = (affordable / dispatch.per_group).clamp(1, 65_535);
         let end = total.min(first.saturating_add(groups * dispatch.per_group));
         dispatch.choose(ctx, first..end);
         let (ran, waited) = stopwatch.run(ctx, "generate", |pass| dispatch.record(pass))?;
-        ctx.learn(dispatch.macs * f64::from(end - first), waited);
+        ctx.learn(Pace::Generation, dispatch.macs * f64::from(end - first), waited);
         timings.add(Phase::Generate, ran);
         first = end;
     }

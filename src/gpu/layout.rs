@@ -193,6 +193,8 @@ pub(super) struct Plan {
     pub fills: Vec<Fill>,
     /// vec4s per latent of what is generated beforehand.
     pub stride: u32,
+    /// Whether linear heads are filled from a page of halves of 16 bits.
+    pub packed: bool,
 }
 
 impl Plan {

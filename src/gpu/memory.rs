@@ -103,6 +103,11 @@ impl Buffer {
         &self.raw
     }
 
+    /// How many numbers of 32 bits it holds.
+    pub(crate) fn numbers(&self) -> usize {
+        usize::try_from(self.raw.size() / 4).expect("what fits memory fits usize")
+    }
+
     /// The whole buffer as a binding.
     pub fn binding(&self) -> wgpu::BindingResource<'_> {
         self.raw.as_entire_binding()

@@ -20,6 +20,7 @@ mod tuning;
 pub(crate) use adapter::presenting_adapter;
 pub use adapter::{AdapterSummary, Reject, adapters};
 pub use context::{Context, Kernel};
+pub(crate) use evaluate::SLICE;
 pub use evaluate::{Evaluation, Target, TextureTarget};
 pub use field::{Codes, Field};
 pub use generate::Generation;

@@ -58,6 +58,7 @@ pub const SOURCES: &[(&str, &str)] = sources![
     "include/layers.wgsl",
     "include/fill.wgsl",
     "include/maps.wgsl",
+    "include/page.wgsl",
     "include/points.wgsl",
     "include/tape.wgsl",
     "include/targets.wgsl",
@@ -184,8 +185,10 @@ pub fn kernels() -> Kernels {
         for activations in [&all[..0], &all[1..2], &all] {
             for in_place in [false, true] {
                 let spec = ProductSpec::new(many, in_place, many && in_place, ActivationCode::list(activations.iter()));
-                portable.push((format!("product {spec:?}"), link("product.wgsl", &spec)));
                 portable.push((format!("normalise {spec:?}"), link("normalise.wgsl", &spec)));
+                for spec in [spec.on(false), spec.on(true)] {
+                    portable.push((format!("product {spec:?}"), link("product.wgsl", &spec)));
+                }
             }
         }
     }
@@ -225,7 +228,8 @@ pub fn kernels() -> Kernels {
                 let family =
                     Family { latent_dim: 2, features: 3, shared_trunk: true, latents: 1, seed: 0, ..Family::default() };
                 let model = family.build(inr.clone(), |_| HeadChoice { weight, modulation });
-                let (layout, _) = Layout::new(&model, 128 << 20).expect("a model this small fits");
+                let (mut layout, _) = Layout::new(&model, 128 << 20).expect("a model this small fits");
+                layout.fused.packed = modulation.is_some();
                 for extent in [(1, 1 << 16), (1000, 9)] {
                     kernels.portable.extend(learn::kernels(inr, &layout.materialised, extent));
                 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 /// Largest width or height of a rendered picture, in pixels.
-pub(super) const MAX_SIDE: u32 = 1 << 17;
+pub(crate) const MAX_SIDE: u32 = 1 << 17;
 
 /// Which axis comes first in the INR's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

@@ -1,5 +1,7 @@
 //! The network that writes the INR's weights: trunks (z -> features h) and one head per INR layer.
 
+use half::f16;
+
 use super::dense::{add_rows, cast};
 use super::heads::{Adjoint, Slots};
 use super::trunk::{Trunk, TrunkLayer, columns};
@@ -9,6 +11,9 @@ use crate::{Error, Result};
 
 /// Widest trunk or latent that is accepted.
 pub(super) const MAX_FEATURES: usize = 8192;
+
+/// Trunks of a layer of the INR that are accepted, on average: four tensors, and as many that others start from.
+const MOST_TRUNKS: usize = 8;
 
 /// Trunks and heads together: `z -> theta`.
 #[derive(Clone, Debug, PartialEq)]
@@ -224,6 +229,15 @@ impl<T: Real> Hypernetwork<T> {
         list
     }
 
+    /// Every number rounded to a half of 16 bits, as a file in f16 holds it.
+    #[must_use]
+    pub fn in_halves(&self) -> Self
+    where
+        T: Into<f64>,
+    {
+        self.map(|tensor| tensor.iter().map(|&v| T::from_f64(f16::from_f64(v.into()).to_f64())).collect())
+    }
+
     /// The same shapes, all numbers 0: a place for gradients.
     #[must_use]
     pub fn zeros_like(&self) -> Self {
@@ -258,6 +272,14 @@ impl<T: Real> Hypernetwork<T> {
             return Err(Error::invalid(format!(
                 "latents of {} entries; at most {MAX_FEATURES} are supported",
                 self.latent_dim
+            )));
+        }
+        let most = MOST_TRUNKS * inr.layers().len();
+        if self.trunks.len() > most {
+            return Err(Error::invalid(format!(
+                "{} trunks for an INR of {} layers; at most {most} are supported",
+                self.trunks.len(),
+                inr.layers().len()
             )));
         }
         let mut widths = Vec::new();

@@ -24,6 +24,7 @@ mod trunk;
 
 pub use activation::Activation;
 pub use builtin::builtin;
+pub(crate) use coordinates::MAX_SIDE;
 pub use coordinates::{Align, Coordinates, Domain, Grid, Interval, Order, Region, Span};
 pub use dense::Dense;
 pub use frame::Frame;

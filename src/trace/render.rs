@@ -10,14 +10,12 @@ use super::camera::View;
 use super::field::Field;
 use super::shade::Seen;
 use super::{Scene, Statistics};
-use crate::model::ValueRange;
+use crate::model::{MAX_SIDE, ValueRange};
 use crate::surface::{Implicit, Ray, Stride};
 use crate::{Error, Result};
 
 /// Rays that are followed together, at most. What is known of them takes a few hundred bytes each.
 pub(super) const RAYS: usize = 1 << 19;
-/// Longest side of a picture in pixels.
-const MAX_SIDE: u32 = 1 << 17;
 
 impl Scene {
     /// Traces a picture and hands over rows of pixels from the top down, as many at a time as were traced together:

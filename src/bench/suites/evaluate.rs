@@ -12,7 +12,7 @@ use crate::model::heads::Multiplier;
 use crate::model::{Activation, Family, HeadChoice, HiddenLayer, Inr, Jet, Model, WeightChoice, builtin};
 
 /// Widths at which halves of 16 bits and peers take part, too.
-const PEERS: [usize; 3] = [64, 128, 256];
+const COMPARED: [usize; 3] = [64, 128, 256];
 
 pub(super) fn run(session: &mut Session<'_>) -> Result<()> {
     let seed = session.options.seed;
@@ -74,7 +74,7 @@ fn alone(session: &mut Session<'_>, model: &Arc<Model>, points: usize) -> Result
     let activation = model.inr.hidden.first().map_or("linear", |l| l.activation.kind());
     let what = format!("{} {activation}", model.inr);
     let (width, depth) = (model.inr.max_width(), model.inr.hidden.len());
-    let usual = activation == "sine" && depth == 4 && PEERS.contains(&width);
+    let usual = activation == "sine" && depth == 4 && COMPARED.contains(&width);
     let peers = if usual { session.peers.clone() } else { Vec::new() };
     let halves = case.of_halves();
     for engine in session.engines {

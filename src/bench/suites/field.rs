@@ -13,12 +13,9 @@ use crate::bench::session::{Entry, figures};
 use crate::bench::twin::Expected;
 use crate::cpu::Network;
 use crate::engine::{Engine, Field, Strategy};
-use crate::gpu::{Context, Evaluation, Generation, Target};
+use crate::gpu::{Context, Evaluation, Generation, SLICE, Target};
 use crate::model::{Domain, Grid, Inr, Jet, Model};
 use crate::{Error, Result};
-
-/// How long a slice may take: longer work is timed slice by slice.
-const SLICE: Duration = Duration::from_millis(120);
 
 /// A picture of about so many points, as nearly square as powers of two allow.
 pub(super) fn picture(model: &Model, points: usize) -> Result<Grid> {
@@ -142,12 +139,9 @@ impl<'a> Case<'a> {
     ) -> Entry<'e> {
         let fused = strategy == Strategy::Fused;
         match engine.gpu() {
-            Some(ctx) => Entry::new(case, shape, work, move || {
-                let before = ctx.set_half(self.half);
-                let made = OnGpu::new(ctx, self, fused, all);
-                ctx.set_half(before);
-                made
-            }),
+            Some(ctx) => {
+                Entry::new(case, shape, work, move || ctx.with_half(self.half, || OnGpu::new(ctx, self, fused, all)))
+            }
             None => Entry::new(case, shape, work, move || Ok(self.on_cpu(fused, all))),
         }
     }
@@ -270,7 +264,7 @@ impl Subject for OnGpu {
             }
             while let Some(macs) = slice {
                 let (ran, waited) = stopwatch.run(ctx, "bench", |pass| evaluation.record(pass))?;
-                ctx.learn(macs, waited);
+                evaluation.learn(macs, waited);
                 total += ran;
                 slice = evaluation.next_slice(SLICE);
             }

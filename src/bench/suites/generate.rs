@@ -37,7 +37,7 @@ pub(super) fn run(session: &mut Session<'_>) -> Result<()> {
     for (heads, choice) in kinds() {
         let model = Arc::new(family.build(Inr::siren(2, 64, 4, 3, 30.0), |_| choice));
         for &latents in batches {
-            race(session, &model, heads, latents)?;
+            race(session, &Case::new(&model, heads, latents))?;
         }
     }
     if session.scale.full {
@@ -45,18 +45,78 @@ pub(super) fn run(session: &mut Session<'_>) -> Result<()> {
         let family = Family { features: 256, latent_dim: 256, seed: session.options.seed, ..Family::default() };
         let linear = HeadChoice { weight: WeightChoice::Linear, modulation: None };
         let model = Arc::new(family.build(Inr::siren(2, 256, 4, 3, 30.0), |_| linear));
-        race(session, &model, "linear, 256 features", 1)?;
+        race(session, &Case::new(&model, "linear, 256 features", 1))?;
     }
     Ok(())
 }
 
-fn race(session: &mut Session<'_>, model: &Arc<Model>, heads: &str, latents: usize) -> Result<()> {
-    let expected = Rc::new(expected(model, latents));
+/// Linear heads also as halves of 16 bits, which stay that on GPUs.
+fn race(session: &mut Session<'_>, case: &Case<'_>) -> Result<()> {
+    let is_linear = case.model.hypernetwork.heads.iter().all(|h| matches!(h.weight, Source::Linear(_)));
+    let halves = is_linear.then(|| case.of_halves());
     for engine in session.engines {
-        let entry = entry(engine, model, heads, latents, &expected);
-        session.race(Suite::Generate, engine, vec![entry])?;
+        let halves = halves.iter().filter(|_| engine.gpu().is_some());
+        let entries = std::iter::once(case).chain(halves).map(|case| case.entry(engine)).collect();
+        session.race(Suite::Generate, engine, entries)?;
     }
     Ok(())
+}
+
+/// What is generated: heads of a kind, for so many latents.
+struct Case<'a> {
+    heads: &'a str,
+    model: Arc<Model>,
+    latents: usize,
+    half: bool,
+    expected: Rc<Expected>,
+}
+
+impl<'a> Case<'a> {
+    fn new(model: &Arc<Model>, heads: &'a str, latents: usize) -> Self {
+        let expected = Rc::new(expected(model, latents));
+        Self { heads, model: Arc::clone(model), latents, half: false, expected }
+    }
+
+    /// The same with every number of the heads rounded.
+    fn of_halves(&self) -> Self {
+        let hypernetwork = Arc::new(self.model.hypernetwork.in_halves());
+        let model = Arc::new(Model { hypernetwork, ..(*self.model).clone() });
+        Self { half: true, ..Self::new(&model, self.heads, self.latents) }
+    }
+
+    fn entry<'e>(&'e self, engine: &'e Engine) -> Entry<'e> {
+        let Self { heads, model, latents, half, .. } = self;
+        let shape = Shape {
+            heads: Some((*heads).to_owned()),
+            strategy: Some(Strategy::Materialised.name().to_owned()),
+            latents: Some(*latents),
+            precision: half.then(|| "f16".to_owned()),
+            ..shape_of(&model.inr)
+        };
+        let saved = if *half { 2 * model.hypernetwork.parameter_count() } else { 0 };
+        let work = Work {
+            flop: 2.0 * (latents * model.hypernetwork.macs_per_latent()) as f64,
+            // Parameters are read once, what is generated is written once.
+            bytes: (model.bytes() - saved + 4 * latents * generated(model)) as f64,
+            items: *latents as f64,
+            unit: "latents".to_owned(),
+        };
+        let case = format!("{heads}, {} x {latents}{}", model.inr, if *half { ", f16" } else { "" });
+        let z = &model.latents.values()[..latents * model.latent_dim()];
+        let expected = Rc::clone(&self.expected);
+        match engine.gpu() {
+            Some(ctx) => Entry::new(case, shape, work, move || OnGpu::new(ctx, model, z, *latents, expected)),
+            None => Entry::new(case, shape, work, move || {
+                let network = Network::new(model);
+                let numbers = latents * network.theta_len();
+                Ok(OnHost::new(numbers, &expected, move |theta: &mut [f32]| {
+                    let features = network.features(*latents, z);
+                    network.hypernetwork().materialise(&model.inr, *latents, &features, theta);
+                    Ok(())
+                }))
+            }),
+        }
+    }
 }
 
 /// The weights of the first, the middle and the last latent.
@@ -74,43 +134,6 @@ fn expected(model: &Model, latents: usize) -> Expected {
         rounded.extend(twin.materialise(1, &twin.features(1, z)));
     }
     Expected::beside(places, exact, rounded.into_iter())
-}
-
-fn entry<'a>(
-    engine: &'a Engine,
-    model: &'a Arc<Model>,
-    heads: &str,
-    latents: usize,
-    expected: &Rc<Expected>,
-) -> Entry<'a> {
-    let expected = Rc::clone(expected);
-    let shape = Shape {
-        heads: Some(heads.to_owned()),
-        strategy: Some(Strategy::Materialised.name().to_owned()),
-        latents: Some(latents),
-        ..shape_of(&model.inr)
-    };
-    let work = Work {
-        flop: 2.0 * (latents * model.hypernetwork.macs_per_latent()) as f64,
-        // Parameters are read once, what is generated is written once.
-        bytes: (model.bytes() + 4 * latents * generated(model)) as f64,
-        items: latents as f64,
-        unit: "latents".to_owned(),
-    };
-    let case = format!("{heads}, {} x {latents}", model.inr);
-    let z = &model.latents.values()[..latents * model.latent_dim()];
-    match engine.gpu() {
-        Some(ctx) => Entry::new(case, shape, work, move || OnGpu::new(ctx, model, z, latents, expected)),
-        None => Entry::new(case, shape, work, move || {
-            let network = Network::new(model);
-            let numbers = latents * network.theta_len();
-            Ok(OnHost::new(numbers, &expected, move |theta: &mut [f32]| {
-                let features = network.features(latents, z);
-                network.hypernetwork().materialise(&model.inr, latents, &features, theta);
-                Ok(())
-            }))
-        }),
-    }
 }
 
 /// Numbers of a latent's theta that are not the same for all.
@@ -146,8 +169,7 @@ impl OnGpu {
 impl Subject for OnGpu {
     fn poison(&mut self) -> Result<()> {
         let Some(buffer) = self.generation.codes().generated() else { return Ok(()) };
-        let numbers = usize::try_from(buffer.raw().size() / 4).expect("what fits memory fits usize");
-        poison(&self.ctx, buffer, numbers)
+        poison(&self.ctx, buffer, buffer.numbers())
     }
 
     fn run(&mut self, repeats: u32) -> Result<Lap> {

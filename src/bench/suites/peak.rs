@@ -97,7 +97,7 @@ fn work(flop: f64, bytes: f64, items: f64, unit: &str) -> Work {
     Work { flop, bytes, items, unit: unit.to_owned() }
 }
 
-/// As many as keep the device busy for about a millisecond.
+/// As many as keep the device busy.
 fn invocations(ctx: &Context) -> u32 {
     if ctx.is_software() { 1 << 12 } else { 1 << 20 }
 }

@@ -29,9 +29,8 @@ pub(super) fn run(session: &mut Session<'_>) -> Result<()> {
             let is_plain = *jet == Jet::Value && heads.is_none();
             let halves = (ctx.has_half() && is_plain).then(|| case.of_halves());
             for case in std::iter::once(&case).chain(&halves) {
-                let before = ctx.set_half(case.half);
-                let space = Field::new(ctx, model)?.tile_space(1, points, *jet, heads.is_some());
-                ctx.set_half(before);
+                let field = Field::new(ctx, model)?;
+                let space = ctx.with_half(case.half, || field.tile_space(1, points, *jet, heads.is_some()));
                 let best = Search { case, engine, ctx, space }.run(session)?;
                 if best != space.usual() {
                     tiles.insert(space.kind(), best);
@@ -111,12 +110,7 @@ impl Search<'_> {
         let strategy = if self.case.heads.is_some() { Strategy::Fused } else { Strategy::Materialised };
         let entry = self.case.entry(self.engine, strategy, "");
         let make = entry.make;
-        let make = Box::new(move || {
-            let before = ctx.set_tiles(Tiles::from([(kind, config)]));
-            let made = make();
-            ctx.set_tiles(before);
-            made
-        });
+        let make = Box::new(move || ctx.with_tiles(Tiles::from([(kind, config)]), make));
         Entry { case, shape: entry.shape, work: entry.work, peer: None, make }
     }
 }

@@ -7,11 +7,11 @@ use crate::gpu::layout::Layout;
 use crate::model::{Encoding, Hypernetwork, Model};
 
 /// Which parameter each number in GPU memory is, counted over the model's tensors in the order of
-/// [`Hypernetwork::tensors_mut`]; None: padding, or nothing that is learned.
+/// [`Hypernetwork::tensors_mut`] from 1 on; 0: padding, or nothing that is learned.
 #[derive(Debug)]
 pub(super) struct Addresses {
     /// What evaluation reads, then the pages.
-    buffers: Vec<Vec<Option<usize>>>,
+    buffers: Vec<Vec<u32>>,
     shapes: Arc<Hypernetwork<f32>>,
 }
 
@@ -32,7 +32,7 @@ impl Addresses {
             }
         }
         let (_, numbers) = Layout::new(&probe, binding)?;
-        let read = |numbers: &Vec<f32>| numbers.iter().map(|n| (n.to_bits() as usize).checked_sub(1)).collect();
+        let read = |numbers: &Vec<f32>| numbers.iter().map(|n| n.to_bits()).collect();
         let buffers = std::iter::once(&numbers.parameters).chain(&numbers.pages).map(read).collect();
         Ok(Self { buffers, shapes: Arc::clone(&model.hypernetwork) })
     }
@@ -44,16 +44,14 @@ impl Addresses {
 
     /// The tensors whose numbers lie in `buffers`.
     pub(super) fn gather(&self, buffers: &[Vec<f32>]) -> Hypernetwork<f32> {
-        let mut flat = vec![0.0; self.shapes.parameter_count()];
+        let mut flat = vec![0.0; 1 + self.shapes.parameter_count()];
         for (addresses, numbers) in self.buffers.iter().zip(buffers) {
             for (&address, &number) in addresses.iter().zip(numbers) {
-                if let Some(address) = address {
-                    flat[address] = number;
-                }
+                flat[address as usize] = number;
             }
         }
         let mut tensors = (*self.shapes).clone();
-        let mut rest = &flat[..];
+        let mut rest = &flat[1..];
         for (_, values) in tensors.tensors_mut() {
             let (these, others) = rest.split_at(values.len());
             values.copy_from_slice(these);
@@ -64,8 +62,8 @@ impl Addresses {
 
     /// The numbers of every buffer, from tensors one after another; 0 where no parameter lies.
     pub(super) fn scatter<'a>(&self, tensors: impl Iterator<Item = &'a [f32]>) -> Vec<Vec<f32>> {
-        let flat: Vec<f32> = tensors.flatten().copied().collect();
-        let number = |address: &Option<usize>| address.map_or(0.0, |a| flat[a]);
+        let flat: Vec<f32> = std::iter::once(&0.0).chain(tensors.flatten()).copied().collect();
+        let number = |&address: &u32| flat[address as usize];
         self.buffers.iter().map(|addresses| addresses.iter().map(number).collect()).collect()
     }
 }

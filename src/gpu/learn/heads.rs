@@ -10,6 +10,7 @@ use super::plan::Room;
 use super::script::Script;
 use crate::Result;
 use crate::gpu::arena::index;
+use crate::gpu::field::Page;
 use crate::gpu::generate::Batch;
 use crate::gpu::layout::{ActivationCode, Kind, Map, NO_ACTIVATION, Pass, Placed};
 use crate::gpu::{Buffer, Field, Use};
@@ -250,7 +251,7 @@ impl Block<'_> {
     fn maps(&mut self, maps: &[Placed], in_place: bool) -> Result<()> {
         let (layout, room) = (&self.field.layout, self.room);
         let spec = MapSpec::new(in_place, self.latents > 1);
-        for (page, weights) in self.field.pages.iter().enumerate() {
+        for (page, Page { buffer: weights, .. }) in self.field.pages.iter().enumerate() {
             let maps: Vec<Map> = maps.iter().filter(|p| p.page == page).map(|p| p.map).collect();
             let (Some(longest), Some(inputs)) =
                 (maps.iter().map(|m| m.length).max(), maps.iter().map(|m| m.inputs).max())

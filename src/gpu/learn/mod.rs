@@ -33,8 +33,10 @@ use super::{Buffer, Context, Field};
 use crate::model::{Batch, Encoding, Goal, Hypernetwork, Losses, Model};
 use crate::{Error, Result};
 
-/// Workgroups of the kernels that walk over whole buffers.
-const WALKERS: u32 = 256;
+/// Most workgroups of the kernels that walk over whole buffers: as many as keep enough of a large GPU's memory busy.
+const WALKERS: u32 = 4096;
+/// Numbers that each of them takes at least.
+const WALK: usize = 512;
 
 /// What Adam does in a step, as `adam.wgsl` takes it.
 #[repr(C)]
@@ -92,7 +94,7 @@ impl Learner {
     /// # Errors
     /// Where it does not fit the adapter's limits or memory.
     pub fn new(ctx: &Arc<Context>, model: &Arc<Model>, means: bool) -> Result<Self> {
-        let field = Field::new(ctx, model)?;
+        let field = Field::of_floats(ctx, model)?;
         let addresses = Addresses::new(model, ctx.largest_binding())?;
         let zeros = || -> Result<Vec<Buffer>> {
             // wgpu's buffers start with zeros.
@@ -103,14 +105,15 @@ impl Learner {
         let parts = WALKERS as usize;
         let squared = ctx.staging(parts as u64 * 4 * gradients.len() as u64)?;
         let (mut adam, mut squares, mut steps) = (Script::default(), Script::default(), Vec::new());
-        for (i, value) in std::iter::once(&field.parameters).chain(&field.pages).enumerate() {
+        for (i, value) in field.buffers().enumerate() {
             let uniform = ctx.uniform("Adam's step", &[AdamStep::default()])?;
             let mut bound = vec![(0, &uniform), (1, value), (2, &gradients[i]), (3, &first[i]), (4, &second[i])];
             bound.extend(means.iter().map(|m: &Vec<Buffer>| (5, &m[i])));
-            adam.kernel(ctx, "adam.wgsl", &AdamSpec { means: means.is_some() }, &bound, [WALKERS, 1, 1])?;
+            let walkers = index(gradients[i].numbers().div_ceil(WALK))?.clamp(1, WALKERS);
+            adam.kernel(ctx, "adam.wgsl", &AdamSpec { means: means.is_some() }, &bound, [walkers, 1, 1])?;
             steps.push(uniform);
             let sums = numbers(ctx, "squares", parts)?;
-            squares.kernel(ctx, "squares.wgsl", &(), &[(0, &gradients[i]), (1, &sums)], [WALKERS, 1, 1])?;
+            squares.kernel(ctx, "squares.wgsl", &(), &[(0, &gradients[i]), (1, &sums)], [walkers, 1, 1])?;
             squares.copy((&sums, 0), (&squared, i * parts), parts);
             squares.hold(sums);
         }
@@ -194,7 +197,7 @@ impl Learner {
     /// # Errors
     /// Where the device fails.
     pub fn hypernetwork(&self) -> Result<Hypernetwork<f32>> {
-        self.download(std::iter::once(&self.field.parameters).chain(&self.field.pages))
+        self.download(self.field.buffers())
     }
 
     /// The last gradients of the parameters.

@@ -105,7 +105,8 @@ impl Cut {
         let (inr, plan) = (&field.model.inr, &field.layout.materialised);
         let columns = shape.objective.jet.columns(inr.inputs);
         let tape_bytes = 4 * columns * rows.tape.sum_rows.max(rows.tape.activation_rows) as usize;
-        let theta_bytes = 16 * plan.stride.max(rows.gradient_stride).max(1) as usize;
+        let numbers = (4 * plan.stride.max(rows.gradient_stride)).max(field.layout.row_stride).max(1);
+        let theta_bytes = 4 * numbers as usize;
         // Points of all latents together.
         let most = (TAPE_BYTES / tape_bytes).min(CHUNK_MACS / (columns * inr.macs_per_point()));
         let block = shape.latents.min(THETA_BYTES / theta_bytes).min(most / shape.points.min(GOOD_CHUNK));

@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytemuck::{Pod, Zeroable};
 use serde::Serialize;
 
+use super::context::Pace;
 use super::evaluate::SLICE;
 use super::{Context, Field, shader};
 use crate::Result;
@@ -227,14 +228,15 @@ impl Marcher {
 fn affordable_rays(ctx: &Context, macs: f64) -> usize {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturating; bounded by the caller")]
     {
-        (ctx.affordable_macs(SLICE) / macs).max(LEAST_RAYS) as usize
+        (ctx.affordable_macs(Pace::March, SLICE) / macs).max(LEAST_RAYS) as usize
     }
 }
 
 /// Tells the device's speed, but not by the last few rays of many: these keep it waiting, not busy.
 fn learn(ctx: &Arc<Context>, macs: f64, time: Duration) {
-    let busy = macs >= 0.5 * ctx.affordable_macs(SLICE);
-    if busy || macs / time.as_secs_f64() * SLICE.as_secs_f64() > ctx.affordable_macs(SLICE) {
-        ctx.learn(macs, time);
+    let expected = ctx.affordable_macs(Pace::March, SLICE);
+    let busy = macs >= 0.5 * expected;
+    if busy || macs / time.as_secs_f64() * SLICE.as_secs_f64() > expected {
+        ctx.learn(Pace::March, macs, time);
     }
 }

@@ -7,6 +7,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{End, Ends, GROUP, MOST_RAYS, MarchSpec, Rules, Track, Walk, affordable_rays, learn};
 use crate::Result;
+use crate::gpu::context::Pace;
 use crate::gpu::evaluate::SLICE;
 use crate::gpu::resident::Resident;
 use crate::gpu::{Buffer, Codes, Context, Field, Use};
@@ -146,7 +147,7 @@ impl Rounds {
 
     /// How many values the device is likely to evaluate in a slice's time.
     fn affordable_values(&self) -> f64 {
-        self.ctx.affordable_macs(SLICE) / self.evaluate.macs
+        self.ctx.affordable_macs(Pace::March, SLICE) / self.evaluate.macs
     }
 
     /// Follows rays that are all on the device together.

@@ -14,7 +14,7 @@ use crate::model::{Encoding, Model, Source};
 
 /// The widest layer whose sums stay in an invocation's registers.
 const WIDEST: usize = 32;
-/// Values that a ray is expected to take: by these the rays of a dispatch are limited in number.
+/// Values that a ray is expected to take by steps of its own choice: by these the rays of a dispatch are limited in number.
 const EXPECTED: f64 = 32.0;
 
 /// The template values of `march-whole.wgsl`.
@@ -171,10 +171,17 @@ impl Whole {
         let bound = bound.iter().enumerate().map(|(i, buffer)| (i, buffer.binding()));
         let bind_group = self.ctx.bind_group("march", &pipeline, bound);
         self.ctx.check()?;
+        let expected = match walk {
+            Walk::Equal => {
+                let longest = tracks.iter().map(|track| track.length).fold(0.0, f32::max);
+                f64::from(longest / rules.step) + f64::from(rules.polishes)
+            }
+            Walk::Spheres | Walk::Light => EXPECTED,
+        };
         let mut all = Ends::default();
         let mut rest = tracks;
         while !rest.is_empty() {
-            let affordable = affordable_rays(&self.ctx, self.macs * EXPECTED);
+            let affordable = affordable_rays(&self.ctx, self.macs * expected);
             let count = affordable.min(self.capacity).min(rest.len());
             let (now, later) = rest.split_at(count);
             rest = later;

@@ -62,7 +62,7 @@ impl<T> Running<T> {
     fn advance(&mut self, ctx: &Arc<Context>) -> bool {
         if let Some(macs) = self.in_flight {
             let Some((ran, _)) = self.stopwatch.take() else { return false };
-            ctx.learn(macs, ran);
+            self.evaluation.learn(macs, ran);
             self.took += ran;
             self.in_flight = None;
         }
@@ -164,8 +164,8 @@ impl Direct {
         }
         let grid = model.coordinates.grid(THUMBNAIL, THUMBNAIL, None)?;
         let fused = field.is_fused(crate::engine::Strategy::Auto, count, grid.points());
-        // All of theta need not fit one buffer: the fused strategy has none, the other shows what fits.
-        let count = if fused { count } else { count.min(on_gpu.latents_within(128 << 20)) };
+        // All of theta need not fit one buffer: what fits is shown.
+        let count = count.min(on_gpu.latents_at_once(fused));
         let z = &model.latents.values()[..count * model.latent_dim()];
         let codes = on_gpu.start(z, count, fused, &mut Stopwatch::unobtrusive(on_gpu.context())?)?;
         let view =
