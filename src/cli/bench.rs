@@ -8,10 +8,10 @@ use hypersine::bench::{
     Method, Options, PeerCommand, Record, Suite, TunedTiles, Verdict, compare, csv, header, line, report, run,
 };
 use hypersine::engine::{DeviceChoice, Engine, Strategy};
-use hypersine::output::write_atomically;
+use hypersine::output::{check_writable, write_atomically};
 use hypersine::{Error, gpu};
 
-use super::Global;
+use super::{Global, say};
 
 /// Measure the kernels on this machine, every figure verified against the f64 twin
 ///
@@ -61,13 +61,15 @@ impl Bench {
     pub(super) fn run(&self, global: &Global) -> Result<()> {
         let base = self.compare.as_deref().map(Record::load).transpose()?;
         let earlier = self.history.iter().map(|p| Record::load(p)).collect::<Result<Vec<_>, _>>()?;
+        // A name that cannot be written is said before the work.
+        [&self.output, &self.csv, &self.html].into_iter().flatten().try_for_each(|path| check_writable(path))?;
         let text = !global.json && !global.quiet;
         let record = match &self.read {
             Some(path) => {
                 let record = Record::load(path)?;
                 if text {
-                    println!("{}", header());
-                    record.rows.iter().for_each(|row| println!("{}", line(row)));
+                    say(header());
+                    record.rows.iter().for_each(|row| say(line(row)));
                 }
                 record
             }
@@ -83,9 +85,12 @@ impl Bench {
             write_text(path, &report::page(&record, base.as_ref(), &earlier))?;
         }
         if global.json {
-            println!("{}", serde_json::to_string(&record)?);
+            say(serde_json::to_string(&record)?);
         } else if text {
             summary(&record);
+            if self.quick && self.read.is_none() && !(record.models.is_empty() && record.tiles.is_empty()) {
+                say("a quick look: what was found of strategies and tiles is not kept; without --quick it is");
+            }
             if let Some(base) = &base {
                 say_changes(&record, base);
             }
@@ -114,6 +119,9 @@ impl Bench {
         };
         let others = self.peer.iter().cloned().map(PeerCommand::Program);
         let method = if self.quick { Method::quick() } else { Method::thorough() };
+        if self.suites == [Suite::Tune] && engines.iter().all(|e| e.gpu().is_none()) {
+            bail!("tune: tiles are of GPUs, and {} is none; choose one with --device", engines[0].describe());
+        }
         let options = Options {
             suites: if self.suites.is_empty() { Suite::ALL.to_vec() } else { self.suites.clone() },
             method: Method { samples: self.samples.unwrap_or(method.samples), seed: global.seed, ..method },
@@ -124,11 +132,11 @@ impl Bench {
             peers: self.peers.iter().cloned().map(PeerCommand::Python).chain(others).collect(),
         };
         if text {
-            println!("{}", header());
+            say(header());
         }
         let record = run(&engines, &options, &mut |row| {
             if text {
-                println!("{}", line(row));
+                say(line(row));
             }
         })?;
         // A wrong kernel's speed is no measurement, and a look is none that `auto` should go by.
@@ -155,11 +163,11 @@ fn write_text(path: &std::path::Path, text: &str) -> Result<()> {
 /// What the lines do not say.
 fn summary(record: &Record) {
     let right = record.rows.iter().filter(|r| r.verified).count();
-    println!(
+    say(format_args!(
         "{right} of {} rows verified; medians of up to {} samples, +- half their 95 % interval",
         record.rows.len(),
         record.method.samples
-    );
+    ));
     for device in &record.devices {
         let clocks: Vec<String> = record
             .rows
@@ -175,44 +183,44 @@ fn summary(record: &Record) {
         let drift = device.reference_s.map_or(String::new(), |[before, after]| {
             format!("; the same reference work took {:.2} times as long at the end as at the start", after / before)
         });
-        println!("{}: clocks: {}{drift}", device.name, clocks.join(", "));
+        say(format_args!("{}: clocks: {}{drift}", device.name, clocks.join(", ")));
     }
     for model in &record.models {
-        println!(
+        say(format_args!(
             "{}: auto, fitted to {} times, is within 1.25x of the better strategy in {:.0} % of the {} other cells",
             model.device,
             model.costs.fitted,
             model.costs.within * 100.0,
             model.costs.held_out
-        );
+        ));
     }
     for TunedTiles { device, tiles } in &record.tiles {
-        println!("{device}: {} tiles are faster than those by rule", tiles.len());
-        tiles.iter().for_each(|(kind, config)| println!("    {kind}: {config}"));
+        say(format_args!("{device}: {} tiles are faster than those by rule", tiles.len()));
+        tiles.iter().for_each(|(kind, config)| say(format_args!("    {kind}: {config}")));
     }
     if let Some(peers) = &record.peers {
-        println!("peers: {peers}");
+        say(format_args!("peers: {peers}"));
     }
 }
 
 fn say_changes(record: &Record, base: &Record) {
     let (changes, [new, gone]) = compare(record, base);
     for change in changes.iter().filter(|c| c.verdict != Verdict::Same) {
-        println!(
+        say(format_args!(
             "{:<7} {:>5.2}x {} {} on {}",
             change.verdict.name(),
             change.ratio(),
             change.new.suite.name(),
             change.new.case,
             change.new.who()
-        );
+        ));
     }
     let of = |verdict| changes.iter().filter(|c| c.verdict == verdict).count();
-    println!(
+    say(format_args!(
         "compared with {}: {} faster, {} slower, {} the same; {new} new, {gone} gone",
         base.date,
         of(Verdict::Faster),
         of(Verdict::Slower),
         of(Verdict::Same)
-    );
+    ));
 }

@@ -9,8 +9,8 @@ use clap::{ArgMatches, Args};
 use hypersine::engine::{Body, Engine};
 use hypersine::fidelity::{Fidelity, fidelity, mean};
 use hypersine::model::file::{self, Precision};
-use hypersine::model::{Domain, Frame, LatentTable, Model, Solid, ValueRange};
-use hypersine::output::write_npy;
+use hypersine::model::{Coordinates, Domain, Frame, LatentTable, Model, Solid, ValueRange};
+use hypersine::output::{check_writable, write_npy};
 use hypersine::signal::shape::load::family;
 use hypersine::signal::shape::{Closeness, Comparison, Shape, jitter};
 use hypersine::signal::{Picture, pictures, psnr};
@@ -59,6 +59,9 @@ pub(super) struct Encode {
 
 impl Encode {
     pub(super) fn run(&self, global: &Global, matches: &ArgMatches) -> Result<()> {
+        if !(self.noise.is_finite() && self.noise >= 0.0) {
+            bail!("--noise {}: give a distance, 0 or more", self.noise);
+        }
         let engine = Engine::open(&global.device)?;
         let model = open_model(&self.model)?;
         if model.solid.is_some() {
@@ -70,9 +73,10 @@ impl Encode {
         }
         let signals = Signals::from_files(&files, model.inr.outputs, model.values, model.coordinates)?;
         let to = Destination::of(&self.output, files.len())?;
-        let known = Observation::of_pictures(&signals, &self.observed()?, global.seed)?;
+        let known = Observation::of_pictures(&signals, &self.observed(&signals)?, global.seed)?;
         let z = self.found(&engine, &model, &known, global, matches)?;
-        to.write(&self.output, &model, signals.names(), &z)?;
+        let coordinates = Coordinates { size: signals.size(), ..model.coordinates };
+        to.write(&self.output, &Model { coordinates, ..(*model).clone() }, signals.names(), &z)?;
 
         let field = engine.load(&model)?;
         let mut figures = Vec::new();
@@ -88,7 +92,7 @@ impl Encode {
         let mean = |f: fn(&(&String, f64, f64)) -> f64| figures.iter().map(f).sum::<f64>() / count;
         let (mean_psnr, mean_mse) = (mean(|f| f.1), mean(|f| f.2));
         let rows: Vec<_> = figures.iter().map(|(n, p, m)| json!({"name": n, "psnr": p, "mse": m})).collect();
-        let json = json!({"output": self.output, "signals": rows, "mean": {"psnr": mean_psnr, "mse": mean_mse}});
+        let json = json!({"output": self.output.display().to_string(), "signals": rows, "mean": {"psnr": mean_psnr, "mse": mean_mse}});
         global.report(&json, || {
             let mut text = format!("{:<32} {:>9} {:>10}\n", "signal", "PSNR dB", "MSE [0, 1]");
             for (name, psnr, mse) in &figures {
@@ -146,7 +150,8 @@ impl Encode {
             row
         };
         let rows: Vec<_> = names.iter().zip(&figures).map(named).collect();
-        let json = json!({"output": self.output, "points": points, "signals": rows, "mean": shown(all)});
+        let json =
+            json!({"output": self.output.display().to_string(), "points": points, "signals": rows, "mean": shown(all)});
         global.report(&json, || {
             let mut text = format!("{:<32} {:>7} {:>11} {:>8}\n", "signal", "IoU", "Chamfer-L1", "normals");
             let mut line = |name: &str, Closeness { iou, chamfer_l1, normal_consistency, .. }: Closeness| {
@@ -178,6 +183,9 @@ impl Encode {
             true
         })?;
         bar.finish_and_clear();
+        if z.iter().any(|v| !v.is_finite()) {
+            bail!("the search ran away to numbers that are not finite; try a smaller --lr");
+        }
         Ok(z)
     }
 
@@ -193,9 +201,15 @@ impl Encode {
         Ok(Search::Inner(overlaid(&own, &InnerLoop { steps, lr }, matches)?))
     }
 
-    fn observed(&self) -> Result<Observed> {
+    fn observed(&self, signals: &Signals) -> Result<Observed> {
         let Some(path) = &self.mask else { return Ok(self.points.map_or(Observed::All, Observed::Random)) };
         let mask = Picture::load(path, 1, ValueRange { low: 0.0, high: 1.0 })?;
+        for (name, picture) in signals.names().iter().zip(signals.pictures()) {
+            let [size, own] = [&mask, picture].map(|p| format!("{}x{}", p.width, p.height));
+            if size != own {
+                bail!("{}: the mask has {size} pixels, '{name}' has {own}; give them the same size", path.display());
+            }
+        }
         let white = mask.values.iter().enumerate().filter(|(_, v)| **v > 0.5).map(|(i, _)| i);
         Ok(Observed::Pixels(white.collect()))
     }
@@ -212,9 +226,9 @@ impl Destination {
     fn of(path: &Path, count: usize) -> Result<Self> {
         let shown = path.display().to_string();
         match path.extension().and_then(|e| e.to_str()) {
-            Some("npy") if count == 1 => Ok(Self::Npy),
+            Some("npy") if count == 1 => Ok(check_writable(path).map(|()| Self::Npy)?),
             Some("npy") => bail!("{shown} holds one latent; name a folder/ or a .safetensors for {count} pictures"),
-            Some("safetensors") => Ok(Self::Model),
+            Some("safetensors") => Ok(check_writable(path).map(|()| Self::Model)?),
             _ if path.is_dir() || shown.ends_with('/') => Ok(Self::Folder),
             _ => bail!("{shown}: give FILE.npy, FOLDER/ or MODEL.safetensors"),
         }

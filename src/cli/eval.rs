@@ -42,6 +42,9 @@ struct Figures {
 impl Eval {
     pub(super) fn run(&self, global: &Global) -> Result<()> {
         let model = open_model(&self.model)?;
+        if !self.signals.to_string_lossy().contains('#') {
+            std::fs::metadata(&self.signals).with_context(|| format!("cannot read {}", self.signals.display()))?;
+        }
         if model.solid.is_some() {
             return self.solids(&model, global);
         }
@@ -90,14 +93,16 @@ impl Eval {
         let how = Comparison { seed: global.seed, ..Comparison::default() };
         let bar = global.progress(truths.len() as u64, "{bar:40} {pos}/{len} {msg}");
         let (mut names, mut rows) = (Vec::new(), Vec::new());
+        // Which latents they are, before anything is computed.
         let alone = truths.len() == 1;
-        for (name, geometry) in truths {
+        let row = |name: &str| match model.latent_dim() {
+            0 if alone => Ok(None),
+            0 => bail!("{}: a single INR has one signal; name one file", self.model),
+            _ => Ok(Some(model.latents.find(name).with_context(|| format!("{}", self.signals.display()))?)),
+        };
+        let found = truths.iter().map(|(name, _)| row(name)).collect::<Result<Vec<_>>>()?;
+        for ((name, geometry), row) in truths.into_iter().zip(found) {
             bar.set_message(name.clone());
-            let row = match model.latent_dim() {
-                0 if alone => None,
-                0 => bail!("{}: a single INR has one signal; name one file", self.model),
-                _ => Some(model.latents.find(&name).with_context(|| format!("{}", self.signals.display()))?),
-            };
             let z = row.map_or(&[][..], |row| model.latents.get(row));
             let truth = Shape::new(geometry.in_frame(&solid.frame(row)));
             let mut body = Body::new(&engine, model, z)?;

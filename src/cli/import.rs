@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use hypersine::model::file::{self, Precision};
 use hypersine::model::import::{Final, Imported, Layout, Options, import};
@@ -108,11 +108,14 @@ impl Import {
             names: self.names.as_deref().map(read_names).transpose()?,
             latents: self.latents.clone(),
         };
+        if self.output.extension().is_none_or(|e| e != "safetensors") {
+            bail!("{}: a model's name ends in .safetensors", self.output.display());
+        }
         let Imported { model, layout } = import(&self.checkpoint, &options)?;
         file::save(&model, &self.output, self.precision)?;
         let parameters = model.hypernetwork.parameter_count();
         let json = json!({
-            "output": self.output, "layout": layout.to_string(), "inr": model.inr.to_string(), "latents": model.latents.len(),
+            "output": self.output.display().to_string(), "layout": layout.to_string(), "inr": model.inr.to_string(), "latents": model.latents.len(),
             "latent_dim": model.latent_dim(), "parameters": parameters,
         });
         global.report(&json, || {

@@ -39,7 +39,8 @@ impl Info {
             };
             let config: Config = serde_json::from_value(training)
                 .with_context(|| format!("{}: the settings of its run cannot be read", self.model))?;
-            print!("{}", toml::to_string(&config)?);
+            let toml = toml::to_string(&config)?;
+            global.report(&json!(config), || toml.trim_end().to_owned());
             return Ok(());
         }
         let latents = model.latents.len().min(LATENTS);
@@ -161,7 +162,8 @@ fn of_picture(model: &Model) -> [String; 2] {
         Span::Height => "the height",
     };
     let values = format!("values      {} (black) to {} (white)", model.values.low, model.values.high);
-    [format!("coordinates {order}; {align}; {interval} along {span}"), values]
+    let size = c.size.map_or_else(String::new, |[width, height]| format!("; of pictures of {width}x{height}"));
+    [format!("coordinates {order}; {align}; {interval} along {span}{size}"), values]
 }
 
 /// The conventions of solids.

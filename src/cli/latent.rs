@@ -13,7 +13,7 @@ use hypersine::model::{Model, Path as ModelPath};
 pub(super) struct LatentArgs {
     /// A latent: its name, its index (#7 where names are numbers), a file with one in .npy format, or its numbers
     /// (--latent=-0.1,0.5,...); other options take latents in the same way
-    #[arg(long, value_name = "NAME|INDEX|FILE.npy|NUMBERS")]
+    #[arg(long, value_name = "NAME|INDEX|FILE.npy|NUMBERS", allow_hyphen_values = true)]
     pub latent: Option<String>,
     /// Mix in another latent: OTHER:0.3 is 70 % --latent and 30 % OTHER
     #[arg(long, value_name = "OTHER:T", requires = "latent")]
@@ -25,7 +25,7 @@ pub(super) struct LatentArgs {
     #[arg(long, value_name = "SEED", conflicts_with_all = ["latent", "mix"])]
     pub sample: Option<u64>,
     /// ... so many times its distance from the mean: less than 1 for what is more usual [default: 1]
-    #[arg(long, value_name = "T", requires = "sample", conflicts_with_all = ["latent", "all", "from"])]
+    #[arg(long, value_name = "T", allow_hyphen_values = true, requires = "sample", conflicts_with_all = ["latent", "all", "from"])]
     pub truncation: Option<f32>,
 }
 
@@ -40,7 +40,7 @@ impl LatentArgs {
                 return Ok(Vec::new());
             }
             bail!(
-                "this model has {} latents: choose one with --latent NAME, or render them with --all",
+                "this model has {} latents: choose one with --latent NAME (`info --names` lists them; `render --all` shows all)",
                 model.latents.len()
             );
         };

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use hypersine::engine::Body;
 use hypersine::model::{Frame, Model};
+use hypersine::output::check_writable;
 use hypersine::surface::{Format, Search, components, extract, write};
 use serde_json::json;
 
@@ -47,6 +48,7 @@ impl Mesh {
     pub(super) fn run(&self, global: &Global) -> Result<()> {
         // A wrong ending is said before the work.
         Format::of(&self.output)?;
+        check_writable(&self.output)?;
         let model = open_model(&self.model)?;
         let z = self.latent.resolve(&model)?;
         let engine = global.engine()?;
@@ -59,7 +61,7 @@ impl Mesh {
         let started = Instant::now();
         let (surface, statistics) = extract(&mut body, &settings)?;
         let seconds = started.elapsed().as_secs_f64();
-        if surface.mesh.triangles.is_empty() {
+        if surface.mesh.triangles.is_empty() || surface.is_border(&settings.cube) {
             bail!("{}: no surface in the box: no value crosses {}", self.model, self.level);
         }
         let frame = if self.boxed { Frame::default() } else { frame(&model, &self.latent) };
@@ -70,7 +72,7 @@ impl Mesh {
         let share = statistics.evaluations as f64 / statistics.corners as f64;
         let (vertices, triangles) = (surface.mesh.vertices.len(), surface.mesh.triangles.len());
         let json = json!({
-            "output": self.output, "device": engine.describe(), "vertices": vertices, "triangles": triangles,
+            "output": self.output.display().to_string(), "device": engine.describe(), "vertices": vertices, "triangles": triangles,
             "evaluations": statistics.evaluations, "corners": statistics.corners, "share": share,
             "gradients": statistics.gradients, "bound": statistics.bound, "steepest": statistics.steepest,
             "followed": statistics.followed, "bytes": statistics.bytes, "seconds": seconds,

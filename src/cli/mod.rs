@@ -7,6 +7,7 @@ mod eval;
 mod fit;
 mod import;
 mod info;
+mod interrupt;
 mod latent;
 mod mesh;
 mod render;
@@ -15,6 +16,8 @@ mod train;
 mod training;
 mod view;
 
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -93,11 +96,27 @@ impl Global {
     /// Prints a report: as JSON if asked, else as text unless quiet.
     fn report(&self, json: &serde_json::Value, text: impl FnOnce() -> String) {
         if self.json {
-            println!("{json}");
+            say(json);
         } else if !self.quiet {
-            println!("{}", text());
+            say(text());
         }
     }
+}
+
+/// Prints a line. Whoever reads no further, as `head`, has seen enough: the work goes on without.
+fn say(line: impl Display) {
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            aside(format_args!("hypersine: cannot write to the standard output: {e}"));
+            std::process::exit(1);
+        }
+        _ => {}
+    }
+}
+
+/// Prints a line on the standard error, if anybody listens there.
+fn aside(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// The model that a MODEL argument names.
@@ -120,15 +139,12 @@ fn start_log(global: &Global) {
     env_logger::Builder::new()
         .filter_level(log::LevelFilter::Error)
         .filter_module("hypersine", level)
-        .format(|out, record| {
-            use std::io::Write;
-            writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args())
-        })
+        .format(|out, record| writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args()))
         .parse_default_env()
         .init();
 }
 
-/// Runs the program: exit status 0 done, 1 failed with one sentence on stderr, 2 wrong usage.
+/// Runs the program: exit status 0 done, 1 failed with one sentence on stderr, 2 wrong usage, 130 interrupted.
 pub(crate) fn main() -> ExitCode {
     let command = Cli::command()
         .mut_subcommand("fit", fit::Fit::with_defaults)
@@ -139,6 +155,9 @@ pub(crate) fn main() -> ExitCode {
     let given = matches.subcommand().map_or(&matches, |(_, m)| m);
     start_log(&cli.global);
     let global = &cli.global;
+    if let Err(e) = interrupt::listen() {
+        log::warn!("{e:#}");
+    }
     let done = match cli.command {
         None => view::View::default().run(global),
         Some(Command::View(c)) => c.run(global),
@@ -156,7 +175,7 @@ pub(crate) fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("hypersine: {error:#}");
+            aside(format_args!("hypersine: {error:#}"));
             ExitCode::FAILURE
         }
     }

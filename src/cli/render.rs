@@ -37,8 +37,8 @@ pub(super) struct Render {
     morph: MorphArgs,
     #[command(flatten)]
     solid: SolidArgs,
-    /// Size in pixels; of each picture where there are several [default: 256x256, with --all 64x64]
-    #[arg(long, value_name = "WxH")]
+    /// Size in pixels, or that of the longer side; of each picture where there are several [default: 256, with --all 64]
+    #[arg(long, value_name = "WxH|N")]
     size: Option<Size>,
     /// The part of the picture to show
     #[arg(long, value_name = "x0,y0,x1,y1", allow_hyphen_values = true)]
@@ -113,22 +113,34 @@ enum Target {
     Files(Vec<PathBuf>),
 }
 
-/// `640x480`, or `256` for a square.
+/// `640x480`, or `256` along the longer side.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Size {
-    pub width: u32,
-    pub height: u32,
+pub(super) enum Size {
+    Longer(u32),
+    Exactly([u32; 2]),
+}
+
+impl Size {
+    /// Width and height, of a square where nothing else is known.
+    pub(super) fn pixels(self) -> [u32; 2] {
+        match self {
+            Self::Longer(side) => [side; 2],
+            Self::Exactly(size) => size,
+        }
+    }
 }
 
 impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (w, h) = text.split_once(['x', 'X']).unwrap_or((text, text));
-        match (w.parse(), h.parse()) {
-            (Ok(width), Ok(height)) => Ok(Self { width, height }),
-            _ => Err(format!("'{text}' is not a size: write WIDTHxHEIGHT, e.g. 640x480")),
-        }
+        let size = match text.split_once(['x', 'X']) {
+            Some((w, h)) => w.parse().ok().zip(h.parse().ok()).map(|(w, h)| Self::Exactly([w, h])),
+            None => text.parse().ok().map(Self::Longer),
+        };
+        size.ok_or_else(|| {
+            format!("'{text}' is not a size: write WIDTHxHEIGHT, e.g. 640x480, or 640 for the longer side")
+        })
     }
 }
 
@@ -152,8 +164,7 @@ impl Render {
 
     pub(super) fn run(&self, global: &Global) -> Result<()> {
         let mut model = open_model(&self.model)?;
-        let side = if self.all { 64 } else { 256 };
-        let size = self.size.unwrap_or(Size { width: side, height: side });
+        let size = self.size.unwrap_or(Size::Longer(if self.all { 64 } else { 256 }));
         if model.solid.is_none() && model.inr.inputs != 2 {
             bail!("{}: an INR of {} inputs is no picture", self.model, model.inr.inputs);
         }
@@ -166,7 +177,7 @@ impl Render {
         let target = self.target(&names)?;
         let engine = global.engine()?;
         if model.solid.is_some() {
-            let size = [size.width, size.height];
+            let size = size.pixels();
             let (view, aa, depth) = (&self.solid, self.aa, self.depth);
             let solids = Solids { engine: &engine, model: &model, view, size, aa, depth, global };
             let latents: Vec<&[f32]> = match model.latent_dim() {
@@ -181,7 +192,11 @@ impl Render {
                 self.model
             );
         }
-        let grid = model.coordinates.grid(size.width, size.height, self.region)?;
+        let [width, height] = match size {
+            Size::Longer(side) => model.coordinates.sized(side, self.region),
+            Size::Exactly(size) => size,
+        };
+        let grid = model.coordinates.grid(width, height, self.region)?;
         let field = engine.load(&model)?;
         let pictures = names.len().max(1);
         let report = match target {
@@ -200,16 +215,14 @@ impl Render {
             }
         };
         let json = json!({
-            "output": self.output, "size": [size.width, size.height], "pictures": pictures,
+            "output": self.output.display().to_string(), "size": [width, height], "pictures": pictures,
             "device": engine.describe(), "report": report,
         });
         global.report(&json, || {
             let t = &report.timings;
             format!(
-                "{}: {pictures} of {}x{} on {}, {}: generated in {:.1} ms, evaluated in {:.1} ms",
+                "{}: {pictures} of {width}x{height} on {}, {}: generated in {:.1} ms, evaluated in {:.1} ms",
                 self.output.display(),
-                size.width,
-                size.height,
                 engine.describe(),
                 report.strategy,
                 t.generate_s * 1e3,
@@ -237,7 +250,7 @@ impl Render {
         let (size, device) = (solids.size, solids.engine.describe());
         let steps = statistics.steps as f64 / (statistics.traced as f64).max(1.0);
         let json = json!({
-            "output": self.output, "size": size, "pictures": latents.len(), "device": device,
+            "output": self.output.display().to_string(), "size": size, "pictures": latents.len(), "device": device,
             "trace": statistics, "steps_per_ray": steps, "rays_per_s": statistics.rays_per_second(),
         });
         solids.global.report(&json, || {

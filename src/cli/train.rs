@@ -40,7 +40,7 @@ impl Train {
     pub(super) fn run(&self, global: &Global, matches: &ArgMatches) -> Result<()> {
         let solids = Signals::are_solids(&self.folder);
         let base = if solids { Config::train_solids() } else { Config::train() };
-        let base = self.records.settings(base, matches)?;
+        let base = self.records.settings(&self.folder, base, matches)?;
         let family = overlaid(&base.family.clone().unwrap_or_default(), &self.family, matches)?;
         let mut config = self.settings.overlay(&base, Some(family), matches)?;
         // What families of distances start with means nothing to other losses.

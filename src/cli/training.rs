@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -13,7 +13,8 @@ use clap::{ArgMatches, Args, Command};
 use hypersine::engine::{Engine, Mosaic, Strategy};
 use hypersine::model::Model;
 use hypersine::model::file::{self, Precision};
-use hypersine::signal::{Canvas, Depth, write_rows};
+use hypersine::output::check_writable;
+use hypersine::signal::{Canvas, Depth, picture_format, write_rows};
 use hypersine::train::{
     BatchConfig, Config, FamilyConfig, LossConfig, NetworkConfig, OptimiserConfig, Signals, Step, StopConfig, Trainer,
 };
@@ -22,7 +23,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::Global;
+use super::{Global, aside, interrupt};
 
 /// Pictures on a preview.
 const PREVIEW: usize = 64;
@@ -39,7 +40,8 @@ pub(super) struct Records {
     /// A TOML file of settings, as `info --config MODEL` prints them; flags win over it
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
-    /// Continue the run whose checkpoint lies beside --output; its settings stay, but for --steps, --psnr and --time if given
+    /// Continue the run whose checkpoint lies beside --output; its settings stay, but for --steps, --psnr and --time if given.
+    /// Without this no run begins where the checkpoint of an unfinished one lies
     #[arg(long)]
     resume: bool,
     /// Minutes between checkpoints
@@ -112,6 +114,7 @@ pub(super) fn overlaid<T: Serialize + DeserializeOwned>(base: &T, parsed: &T, ma
     if let (Some(values), Some(flags)) = (values.as_object_mut(), flags.as_object()) {
         for (name, value) in flags {
             if matches.value_source(name) == Some(ValueSource::CommandLine) {
+                refuse_no_number(name, matches)?;
                 values.insert(name.clone(), value.clone());
             }
         }
@@ -119,10 +122,65 @@ pub(super) fn overlaid<T: Serialize + DeserializeOwned>(base: &T, parsed: &T, ma
     Ok(serde_json::from_value(values)?)
 }
 
+/// JSON has no NaN and no infinity: they would come out as nothing at all.
+fn refuse_no_number(name: &str, matches: &ArgMatches) -> Result<()> {
+    for text in matches.get_raw(name).into_iter().flatten().filter_map(|raw| raw.to_str()) {
+        if text.parse::<f64>().is_ok_and(|v| !v.is_finite()) {
+            bail!("--{} {text}: give a number", name.replace('_', "-"));
+        }
+    }
+    Ok(())
+}
+
 impl Records {
+    /// Whether the results can be written where they are to go, before anything is done for them, and overwrite neither the
+    /// signals nor an unfinished run.
+    ///
+    /// # Errors
+    /// Where not.
+    fn check(&self, signal: &Path) -> Result<()> {
+        let output = self.output.display();
+        if self.output.extension().is_none_or(|e| e != "safetensors") {
+            bail!("{output}: a model's name ends in .safetensors");
+        }
+        check_writable(&self.output)?;
+        if let Some(path) = &self.preview {
+            picture_format(path)?;
+            if Signals::are_solids(signal) {
+                bail!("--preview is of pictures; `render --camera` shows a shape, from a checkpoint, too");
+            }
+            check_writable(path)?;
+        }
+        let whole = |path: &Path| path.canonicalize().ok();
+        if let Some(signal) = whole(signal) {
+            let is_signal = |path: &&PathBuf| whole(path).is_some_and(|own| own == signal);
+            // A picture among the signals would be taken for one.
+            let is_among = |path: &&PathBuf| {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                whole(folder).is_some_and(|folder| folder == signal)
+            };
+            let wrong = self.preview.as_ref().filter(|path| is_signal(path) || is_among(path));
+            if let Some(path) = wrong.or(self.log.as_ref().filter(is_signal)) {
+                bail!("{}: that is where the signals lie; choose another place", path.display());
+            }
+        }
+        let checkpoint = self.checkpoint();
+        match (self.resume, checkpoint.exists()) {
+            (false, true) => bail!(
+                "{} holds an unfinished run: --resume goes on with it, and a new one may begin when it is removed",
+                checkpoint.display()
+            ),
+            (true, false) => {
+                bail!("--resume: there is no {}: the run has ended, or none has begun", checkpoint.display())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The settings of the run to be continued, or of the TOML file, or `base`: only what the file names differs from it. Where
     /// a time is named and no number of steps, there is none.
-    pub(super) fn settings(&self, mut base: Config, matches: &ArgMatches) -> Result<Config> {
+    pub(super) fn settings(&self, signal: &Path, mut base: Config, matches: &ArgMatches) -> Result<Config> {
+        self.check(signal)?;
         if self.resume {
             let path = self.checkpoint();
             let training = file::load(&path)?.training.unwrap_or_default();
@@ -143,6 +201,11 @@ impl Records {
         let by_time = names("time") && !names("steps");
         let mut values = toml::Table::try_from(&base)?;
         for (section, settings) in file {
+            for (name, value) in settings.as_table().into_iter().flatten() {
+                if value.as_float().is_some_and(|v| !v.is_finite()) {
+                    bail!("{}: [{section}] {name} = {value}: give a number", path.display());
+                }
+            }
             match (values.get_mut(&section).and_then(toml::Value::as_table_mut), settings) {
                 (Some(known), toml::Value::Table(settings)) => known.extend(settings),
                 (_, settings) => {
@@ -155,6 +218,12 @@ impl Records {
             config.stop.steps = None;
         }
         Ok(config)
+    }
+
+    /// Whether nobody chose that setting: no flag, no file, no run that is continued.
+    pub(super) fn is_unsaid(&self, setting: &str, matches: &ArgMatches) -> bool {
+        let flag = matches.value_source(setting) == Some(ValueSource::CommandLine);
+        !flag && self.config.is_none() && !self.resume
     }
 
     /// Where the run's checkpoint lies: beside the model.
@@ -177,6 +246,7 @@ impl Records {
         if self.resume {
             let mut trainer = Trainer::resume(&self.checkpoint(), signals, &engine)?;
             trainer.set_stop(overlaid(&trainer.config().stop, &settings.stop, matches)?);
+            trainer.config().validate()?;
             return Ok(trainer);
         }
         Ok(Trainer::new(config, signals, global.seed, &engine)?)
@@ -225,7 +295,8 @@ impl Records {
 
     fn train_watched(&self, trainer: Trainer, global: &Global, publisher: &mut Option<Publisher>) -> Result<()> {
         let mut run = Run::new(self, trainer, global)?;
-        let interrupted = interrupts()?;
+        let heed = interrupt::heed();
+        let interrupted = heed.asked();
         while run.trainer.end().is_none() {
             if interrupted.load(Ordering::SeqCst) {
                 if let Some(publisher) = publisher {
@@ -240,27 +311,13 @@ impl Records {
             }
             let step = run.step()?;
             if let Some(window) = publisher
-                && !window.turn(&mut run.trainer, &step, &interrupted)?
+                && !window.turn(&mut run.trainer, &step, interrupted)?
             {
                 *publisher = None;
             }
         }
         run.finish()
     }
-}
-
-/// Set by Ctrl-C, by which the loop stops between two steps.
-fn interrupts() -> Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let handler = Arc::clone(&flag);
-    ctrlc::set_handler(move || {
-        // A second Ctrl-C does not wait for the step to end.
-        if handler.swap(true, Ordering::SeqCst) {
-            std::process::exit(1);
-        }
-    })
-    .context("cannot listen for Ctrl-C")?;
-    Ok(flag)
 }
 
 /// A run under way.
@@ -360,7 +417,7 @@ impl<'a> Run<'a> {
             self.bar.set_message(text());
         } else if !self.global.quiet && self.last_line.elapsed().as_secs_f64() >= LINE_EVERY {
             let left = self.trainer.expected_steps().saturating_sub(step.step) as f64 / pace;
-            eprintln!("step {}: {}, {left:.0} s left", step.step, text());
+            aside(format_args!("step {}: {}, {left:.0} s left", step.step, text()));
             self.last_line = Instant::now();
         }
     }
@@ -370,7 +427,7 @@ impl<'a> Run<'a> {
         let model = Arc::new(model);
         let field = self.trainer.engine().load(&model)?;
         let Some(first) = self.trainer.signals().pictures().first() else {
-            bail!("--preview is of pictures; `render --camera` shows a shape, from a checkpoint, too");
+            bail!("there is no picture to show");
         };
         let cells = model.latents.len().clamp(1, PREVIEW);
         let grid = model.coordinates.grid(first.width, first.height, None)?;
@@ -388,14 +445,16 @@ impl<'a> Run<'a> {
     fn finish(mut self) -> Result<()> {
         self.bar.finish_and_clear();
         let model = self.trainer.model()?;
-        file::save(&model, &self.records.output, self.records.precision)?;
+        file::save(&model, &self.records.output, self.records.precision).map_err(|e| self.with_checkpoint(e.into()))?;
         // What the checkpoint was for is done.
         let checkpoint = self.records.checkpoint();
         if checkpoint.exists() {
             std::fs::remove_file(&checkpoint).with_context(|| format!("cannot remove {}", checkpoint.display()))?;
         }
-        if let Some(path) = &self.records.preview {
-            self.preview(model, path)?;
+        if let Some(path) = &self.records.preview
+            && let Err(e) = self.preview(model, path)
+        {
+            log::warn!("no preview at the end: {e:#}");
         }
         if let Some(log) = &mut self.log {
             log.flush().context("the log cannot be written")?;
@@ -404,7 +463,7 @@ impl<'a> Run<'a> {
         let (step, seconds) = (self.trainer.last(), self.started.elapsed());
         let end = self.trainer.end().unwrap_or("done");
         let report = json!({
-            "output": self.records.output, "bytes": bytes, "steps": self.trainer.step_count(), "end": end,
+            "output": self.records.output.display().to_string(), "bytes": bytes, "steps": self.trainer.step_count(), "end": end,
             "seconds": seconds.as_secs_f64(), "steps_per_s": self.pace(),
             "loss": step.map(|s| s.mean_loss), "psnr": step.and_then(|s| s.mean_psnr),
         });

@@ -12,7 +12,7 @@ use hypersine::viewer::{self, Open, Options, Outcome};
 
 use super::latent::split_mix;
 use super::render::{Render, Size};
-use super::{Global, open_model};
+use super::{Global, aside, open_model};
 
 /// Open the live window: on a model, or on pictures or shapes, which are learned while you watch
 ///
@@ -71,9 +71,16 @@ impl Default for View {
     }
 }
 
+/// What a window may measure along a side, in pixels.
+const SIDES: std::ops::RangeInclusive<u32> = 64..=16_384;
+
 impl View {
     pub(super) fn run(&self, global: &Global) -> Result<()> {
         let started = Instant::now();
+        let size = self.size.map(Size::pixels);
+        if let Some([width, height]) = size.filter(|size| !size.iter().all(|side| SIDES.contains(side))) {
+            bail!("--size {width}x{height}: a window has {} to {} pixels a side", SIDES.start(), SIDES.end());
+        }
         let path = Path::new(&self.model);
         let (open, latent, mix) = if path.is_dir() || is_picture(path) || Signals::are_solids(path) {
             if self.latent.is_some() {
@@ -92,7 +99,7 @@ impl View {
             latent,
             mix,
             truth: self.truth.clone(),
-            size: self.size.map(|s| [s.width, s.height]),
+            size,
             device: global.device.clone(),
             strategy: global.strategy,
             seed: global.seed,
@@ -105,7 +112,7 @@ impl View {
             Outcome::Closed => Ok(()),
             Outcome::NoDisplay(why) if self.fall_back => {
                 if !global.quiet {
-                    eprintln!("{why}: a contact sheet is written instead");
+                    aside(format_args!("{why}: a contact sheet is written instead"));
                 }
                 Render::sheet(&self.model, Path::new(SHEET)).run(global)
             }

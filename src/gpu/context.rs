@@ -26,7 +26,9 @@ pub struct Context {
     queue: wgpu::Queue,
     ledger: Arc<Ledger>,
     failure: Arc<Mutex<Option<GpuError>>>,
-    pipelines: Mutex<HashMap<String, (wgpu::ComputePipeline, Kernel)>>,
+    pipelines: Mutex<HashMap<Arc<str>, (wgpu::ComputePipeline, Kernel)>>,
+    /// Final texts by file and template values.
+    texts: Mutex<HashMap<String, Arc<str>>>,
     /// What the kernels use, and how they are cut.
     tiling: RwLock<Arc<Tiling>>,
     /// Those that were asked for, while somebody wants to know.
@@ -70,11 +72,14 @@ impl Context {
     /// [`GpuError::NoAdapter`] where there is none that is not rejected.
     pub fn best(reject: Reject) -> Result<Arc<Self>> {
         let instance = instance();
-        let adapter =
-            sorted_adapters(&instance).into_iter().find(|a| reject == Reject::Nothing || !is_software(&a.get_info()));
-        let adapter = adapter.ok_or_else(|| {
-            GpuError::NoAdapter("there is no GPU adapter here; install a Vulkan driver, or use --device cpu".into())
-        })?;
+        let all = sorted_adapters(&instance);
+        let none = if all.is_empty() {
+            "there is no GPU adapter here; install a Vulkan driver, or use --device cpu"
+        } else {
+            "there is no GPU here, only a software driver; --device gpu takes that"
+        };
+        let adapter = all.into_iter().find(|a| reject == Reject::Nothing || !is_software(&a.get_info()));
+        let adapter = adapter.ok_or_else(|| GpuError::NoAdapter(none.into()))?;
         Self::open(instance, adapter)
     }
 
@@ -144,6 +149,7 @@ impl Context {
             ledger: Arc::default(),
             failure,
             pipelines: Mutex::default(),
+            texts: Mutex::default(),
             tiling: RwLock::new(Arc::new(tiling)),
             asked: Mutex::default(),
             rates: Mutex::new([rate; Pace::COUNT]),
@@ -310,12 +316,20 @@ impl Context {
         Ok(Buffer::new(raw, Use::Other, &self.ledger))
     }
 
+    /// The final text of a shader file linked with `context`; made once, as it takes longer than all else that an evaluation
+    /// whose kernel is there already has to do.
+    fn linked(&self, file: &str, context: &impl serde::Serialize) -> Arc<str> {
+        let values = serde_json::to_string(context).expect("template values are plain data");
+        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(texts.entry(format!("{file} {values}")).or_insert_with(|| shader::link(file, context).into()))
+    }
+
     /// The compute pipeline of a shader file linked with `context`; made once per final text.
     ///
     /// # Errors
     /// [`GpuError::Validation`] where the driver refuses it.
     pub fn pipeline(&self, file: &str, context: &impl serde::Serialize) -> Result<wgpu::ComputePipeline> {
-        let text = shader::link(file, context);
+        let text = self.linked(file, context);
         let pipelines = || self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         let tell = |kernel: &Kernel| {
             if let Some(asked) = &mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -326,7 +340,7 @@ impl Context {
             tell(kernel);
             return Ok(found.clone());
         }
-        let source = wgpu::ShaderSource::Wgsl(text.as_str().into());
+        let source = wgpu::ShaderSource::Wgsl((&*text).into());
         let module = wgpu::ShaderModuleDescriptor { label: Some(file), source };
         #[expect(
             unsafe_code,

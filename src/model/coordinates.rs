@@ -65,6 +65,9 @@ pub struct Coordinates {
     /// [-1, 1] or [0, 1]. Files from before it was known mean the former.
     #[serde(default, skip_serializing_if = "Interval::is_native")]
     pub interval: Interval,
+    /// Width and height in pixels of the pictures that were learned, where all have the same; the INR itself has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<[u32; 2]>,
 }
 
 /// A rectangle of the picture plane, x right and y down. The whole picture is [-1, 1] along what its
@@ -184,6 +187,22 @@ impl Coordinates {
         }
     }
 
+    /// Width and height of a picture of `region` (None: of the whole) with square pixels, so many along the longer side. Where
+    /// nothing is known of the whole, it is a square.
+    #[must_use]
+    pub fn sized(self, longer: u32, region: Option<Region>) -> [u32; 2] {
+        let [width, height] = self.size.map_or([1, 1], |size| size.map(|side| side.max(1)));
+        let whole = self.frame(width, height);
+        let part = region.unwrap_or(whole);
+        let pixels = [
+            f64::from(width) * (part.x1 - part.x0) / (whole.x1 - whole.x0),
+            f64::from(height) * (part.y1 - part.y0) / (whole.y1 - whole.y0),
+        ];
+        let scale = f64::from(longer) / pixels[0].max(pixels[1]);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "up to `longer`")]
+        pixels.map(|side| ((side * scale).round() as u32).max(longer.min(1)))
+    }
+
     /// The grid of a `width x height` picture of `region` (None: of the whole).
     ///
     /// Under corner alignment the region is cut from a picture with the same pixel size: its n pixels
@@ -268,6 +287,20 @@ impl Grid {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pictures_keep_their_proportions() {
+        let square = Coordinates::default();
+        assert_eq!((square.sized(256, None), square.sized(0, None)), ([256, 256], [0, 0]));
+        assert_eq!(square.sized(256, Some("-1,-1,1,0".parse().unwrap())), [256, 128]);
+        for span in [Span::LongerSide, Span::EachAxis, Span::Height] {
+            let wide = Coordinates { span, size: Some([300, 128]), ..square };
+            assert_eq!((wide.sized(600, None), wide.sized(1, None)), ([600, 256], [1, 1]));
+            let Region { x0, y0, x1, y1 } = wide.frame(300, 128);
+            let upper_half = Region { x0, y0, x1, y1: f64::midpoint(y0, y1) };
+            assert_eq!(wide.sized(300, Some(upper_half)), [300, 64], "{span:?}");
+        }
+    }
 
     fn close(a: f64, b: f64) -> bool {
         (a - b).abs() < 1e-12

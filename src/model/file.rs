@@ -151,11 +151,25 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Model> {
     build(document, &tensors)
 }
 
+/// What people have at hand that is no safetensors file, told by its first bytes.
+fn other_kind(bytes: &[u8]) -> Option<&'static str> {
+    let kinds: [(&[u8], &str); 4] = [
+        (b"PK\x03\x04", "a checkpoint of PyTorch or NumPy; `hypersine import` turns it into a model"),
+        (b"\x80", "a pickle, as PyTorch and NumPy write them; `hypersine import` turns it into a model"),
+        (b"\x89PNG", "a picture; `hypersine fit` makes a model of it"),
+        (b"\xff\xd8\xff", "a picture; `hypersine fit` makes a model of it"),
+    ];
+    // A safetensors file begins with the length of its header, 64 bits of which the upper ones are 0.
+    let is_length = bytes.get(4..8) == Some(&[0; 4]);
+    kinds.iter().find(|(first, _)| bytes.starts_with(first) && !is_length).map(|&(_, what)| what)
+}
+
 /// A file's metadata and tensors.
 fn open(bytes: &[u8]) -> Result<(HashMap<String, String>, SafeTensors<'_>)> {
     let damaged = |e: safetensors::SafeTensorError| {
-        Error::invalid(format!(
-            "this is no safetensors file, or one that is damaged or cut short ({e}); fetch it again"
+        Error::invalid(other_kind(bytes).map_or_else(
+            || format!("this is no safetensors file, or one that is damaged or cut short ({e}); fetch it again"),
+            |what| format!("this is no model, but {what}"),
         ))
     };
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;

@@ -309,3 +309,21 @@ impl<T: Real> Hypernetwork<T> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Model;
+
+    /// A trunk without layers costs a file nothing, and whoever reads it a latent's width.
+    #[test]
+    fn trunks_are_not_without_number() {
+        let inr = Inr::siren(2, 8, 2, 3, 30.0);
+        let model = Model::random_siren(inr.clone(), 0);
+        let with =
+            |count| Hypernetwork { trunks: vec![Trunk::new(Vec::new()); count], ..(*model.hypernetwork).clone() };
+        assert!(with(24).validate(&inr).is_ok());
+        let refused = with(25).validate(&inr).unwrap_err().to_string();
+        assert_eq!(refused, "25 trunks for an INR of 3 layers; at most 24 are supported");
+    }
+}

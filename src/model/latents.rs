@@ -85,6 +85,9 @@ impl LatentTable {
             if row < self.len() {
                 return Ok(row);
             }
+            if self.is_empty() {
+                return Err(Error::invalid(format!("there is no latent {row}: the model has none")));
+            }
             return Err(Error::invalid(format!(
                 "there is no latent {row}: the model has {} (0 to {})",
                 self.len(),

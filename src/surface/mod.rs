@@ -158,6 +158,15 @@ pub struct Surface {
     pub normals: Vec<Vec3>,
 }
 
+impl Surface {
+    /// Whether it is nothing but lids on the cube's border: all of the cube is inside.
+    pub fn is_border(&self, cube: &Cube) -> bool {
+        let (low, high) = (cube.low, cube.low + Vec3::splat(cube.side));
+        let close = 1e-6 * cube.side;
+        self.mesh.vertices.iter().all(|v| ((*v - low).min(high - *v)).min_element() <= close)
+    }
+}
+
 /// What a surface cost.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Statistics {

@@ -193,6 +193,7 @@ impl Trainer {
                 model
             }
         };
+        coordinates.size = signals.size();
         model.coordinates = coordinates;
         model.solid = solid.zip(side).map(|(solid, values)| Solid { values, ..solid });
         model.provenance = "trained by hypersine".into();

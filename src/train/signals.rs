@@ -93,6 +93,13 @@ impl Signals {
         Ok(Self { names, content: Content::Pictures { pictures, grids, derivatives: Vec::new() } })
     }
 
+    /// Width and height of the pictures, where all have the same.
+    pub fn size(&self) -> Option<[u32; 2]> {
+        let mut sizes = self.pictures().iter().map(|p| [p.width, p.height]);
+        let first = sizes.next()?;
+        sizes.all(|size| size == first).then_some(first)
+    }
+
     /// Whether these are files of shapes, not of pictures.
     pub fn are_solids(path: &Path) -> bool {
         signal::shape::load::is_shape(path)

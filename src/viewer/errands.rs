@@ -295,7 +295,7 @@ fn write(export: &Export, model: &Arc<Model>, path: &Path, tell: &dyn Fn(f64)) -
             let mut body = Body::new(&Engine::cpu(), &model, &z)?;
             let settings = surface::Settings { level: *level, ..body.settings(*cells) };
             let (surface, _) = surface::extract(&mut body, &settings)?;
-            if surface.mesh.triangles.is_empty() {
+            if surface.mesh.triangles.is_empty() || surface.is_border(&settings.cube) {
                 return Err(Error::invalid(format!("there is no surface in the box: no value crosses {level}")));
             }
             surface::write(path, &surface, &frame.placement())

@@ -116,13 +116,12 @@ pub(super) fn pressed(context: &egui::Context) -> Vec<Act> {
             if typing && modifiers == NONE && key != Key::F5 {
                 continue;
             }
-            while input.consume_key(modifiers, key) {
-                acts.push(act);
-            }
+            // As often as it was pressed, which may be more than once in a frame that took long.
+            acts.extend(std::iter::repeat_n(act, input.count_and_consume_key(modifiers, key)));
         }
         // The same key without Shift on most keyboards.
-        while !typing && input.consume_key(NONE, Key::Equals) {
-            acts.push(Act::ZoomIn);
+        if !typing {
+            acts.extend(std::iter::repeat_n(Act::ZoomIn, input.count_and_consume_key(NONE, Key::Equals)));
         }
     });
     acts

@@ -112,6 +112,7 @@ impl Request {
 impl Scene {
     /// A model as it is first seen; the view is fitted when the canvas is known.
     pub(super) fn new(model: Arc<Model>, name: Option<String>, codes: Codes) -> Self {
+        let shape = model.coordinates.size.unwrap_or([1, 1]);
         Self {
             principal: Arc::new(Principal::of(&model.latents)),
             model,
@@ -128,7 +129,7 @@ impl Scene {
             aa: 2,
             strategy: Strategy::Auto,
             truth: None,
-            shape: [1, 1],
+            shape,
         }
     }
 

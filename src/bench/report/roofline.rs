@@ -44,7 +44,8 @@ pub(super) fn section(record: &Record) -> String {
         let mut plot = Plot::new(&format!("Roofline of {}", device.name), x, y);
         plot.line(&[[left, left * bytes], [ridge, flops], [right, flops]], "roof");
         plot.word(right, flops, "end", &format!("{} GFLOP/s, measured", short(flops.round())));
-        plot.word(left, left * bytes, "start", &format!("{bytes:.1} GB/s"));
+        // Above the line, which rises to the right.
+        plot.word(left, left * bytes * 1.5, "start", &format!("{bytes:.1} GB/s"));
         let mut present = Vec::new();
         for row in rows {
             let colour = present.iter().position(|&s| s == row.suite).unwrap_or_else(|| {

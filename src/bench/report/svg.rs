@@ -51,22 +51,22 @@ impl Axis {
 
     /// Numbers with labels.
     fn ticks(&self) -> Vec<f64> {
-        let base: f64 = if self.binary { 2.0 } else { 10.0 };
-        let exponents = |base: f64| {
-            #[expect(clippy::cast_possible_truncation, reason = "exponents of numbers that a device can have")]
-            let [first, last] = [self.low.log(base).ceil() as i32, self.high.log(base).floor() as i32];
-            first..=last
-        };
-        let count = exponents(base).count();
         if self.binary {
-            let every = count.div_ceil(9).max(1);
-            return exponents(base).step_by(every).map(|e| base.powi(e)).collect();
+            #[expect(clippy::cast_possible_truncation, reason = "exponents of numbers that a device can have")]
+            let exponents = self.low.log2().ceil() as i32..=self.high.log2().floor() as i32;
+            let every = exponents.clone().count().div_ceil(9).max(1);
+            return exponents.step_by(every).map(|e| 2.0_f64.powi(e)).collect();
         }
-        // Few decades have room for 2 and 5 between them.
-        let steps: &[f64] = if count < 3 { &[1.0, 2.0, 5.0] } else { &[1.0] };
-        let decades = exponents(base).min().map_or(0, |e| e - 1)..=exponents(base).max().unwrap_or(0);
-        let all = decades.flat_map(|e| steps.iter().map(move |s| s * 10.0_f64.powi(e)));
-        all.filter(|v| (self.low..=self.high).contains(v)).collect()
+        // Few decades have room for numbers between them.
+        let steps: [&[f64]; 3] = [&[1.0], &[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]];
+        #[expect(clippy::cast_possible_truncation, reason = "exponents of numbers that a device can have")]
+        let decades = self.low.log10().floor() as i32..=self.high.log10().floor() as i32;
+        let ticks = |steps: &[f64]| -> Vec<f64> {
+            let all = decades.clone().flat_map(|e| steps.iter().map(move |s| s * 10.0_f64.powi(e)));
+            all.filter(|v| (self.low..=self.high).contains(v)).collect()
+        };
+        let found = steps.map(ticks);
+        found.iter().find(|ticks| ticks.len() >= 3).unwrap_or(&found[2]).clone()
     }
 }
 

@@ -92,6 +92,9 @@ impl Layout {
     pub(super) fn detect(state: &StateDict) -> Result<Self> {
         let found: Vec<Self> = Self::ALL.into_iter().filter(|l| l.matches(state)).collect();
         match found[..] {
+            [] if state.keys().any(|name| name.starts_with("head.0.")) => {
+                Err(Error::invalid("this is a model of Hypersine's already; nothing is to be imported"))
+            }
             [] => Ok(Self::Siren),
             [layout] => Ok(layout),
             [a, b, ..] => Err(Error::invalid(format!(

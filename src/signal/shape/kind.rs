@@ -135,5 +135,7 @@ impl Shape {
 }
 
 fn no_inside() -> Error {
-    Error::invalid("a point cloud does not say what is inside: signed distances need a mesh")
+    Error::invalid(
+        "a point cloud does not say what is inside: signed distances need a mesh; points with normals are learned with --loss oriented",
+    )
 }

@@ -166,6 +166,12 @@ impl Config {
                 return Err(Error::invalid(format!("--inner-lr {inner_lr}: give more than 0")));
             }
         }
+        if let Some(time) = self.stop.time.filter(|t| !(t.is_finite() && *t > 0.0)) {
+            return Err(Error::invalid(format!("--time {time}: give seconds, more than 0")));
+        }
+        if self.optimiser.lr_every == 0 {
+            return Err(Error::invalid("--lr-every 0: give 1 or more steps"));
+        }
         for (name, value, low, high) in sizes {
             if !(low..=high).contains(&value) {
                 return Err(Error::invalid(format!("--{name} {value}: give {low} to {high}")));
