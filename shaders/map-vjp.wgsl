@@ -1,7 +1,8 @@
-// Gradients with respect to what affine maps read: dx += W^T dy, for all maps of one page that read it, in order; ${ 256 * latents } bytes
-// of workgroup memory.
+// Gradients with respect to what affine maps read: dx += W^T dy, for all maps of one page that read it, in order; ${ 256 * latents * numbers }
+// bytes of workgroup memory.
 //
-// One workgroup per number read and ${ latents } latents: its invocations share out the maps' outputs.
+// A workgroup takes ${ numbers } of the numbers read and ${ latents } latents: its invocations share out the maps' outputs, and use each weight
+// that they load ${ latents } times, each gradient ${ numbers } times.
 
 struct Batch {
     end: u32,
@@ -13,8 +14,9 @@ struct Batch {
 
 // Numbers that maps read: a trunk's features, say, or the latent.
 struct Source {
-    // Where their gradients start in a row of them, and how many they are.
+    // Where their gradients start, how far those of the next latent are, and how many they are.
     start: u32,
+    stride: u32,
     count: u32,
     // The maps that read them.
     first: u32,
@@ -40,47 +42,63 @@ struct Reader {
 //# endif
 
 const THREADS = 64u;
-var<workgroup> parts: array<f32, ${ 64 * latents }>;
+const NUMBERS = ${ numbers }u;
+var<workgroup> parts: array<f32, ${ 64 * latents * numbers }>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     let source = sources[workgroup.z];
-    if (workgroup.x >= source.count) {
+    let k0 = workgroup.x * NUMBERS;
+    if (k0 >= source.count) {
         return;
     }
     let first = workgroup.y * ${ latents }u;
 //# for b in range(latents)
     let b_${ b } = min(first + ${ b }u, batch.end - 1u);
-    var s_${ b } = 0.0;
+//# for j in range(numbers)
+    var s_${ b }_${ j } = 0.0;
+//# endfor
 //# endfor
     for (var m = source.first; m < source.end; m++) {
         let reader = readers[m];
-        let row = reader.matrix + (reader.input + workgroup.x) * reader.length;
+//# for j in range(numbers)
+        // Beyond the last number: the last once more, for nothing.
+        let row_${ j } = reader.matrix + (reader.input + min(k0 + ${ j }u, source.count - 1u)) * reader.length;
+//# endfor
         for (var i = t; i < reader.length; i += THREADS) {
-            let w = page[row + i];
+//# for j in range(numbers)
+            let w_${ j } = page[row_${ j } + i];
+//# endfor
 //# for b in range(latents)
 //# if in_place
             let at_${ b } = b_${ b } * batch.gradient_stride + 4u * (reader.destination + i);
-            s_${ b } += dot(w, vec4(row_gradients[at_${ b }], row_gradients[at_${ b } + 1u], row_gradients[at_${ b } + 2u], row_gradients[at_${ b } + 3u]));
+            let g_${ b } = vec4(row_gradients[at_${ b }], row_gradients[at_${ b } + 1u], row_gradients[at_${ b } + 2u], row_gradients[at_${ b } + 3u]);
 //# else
-            s_${ b } += dot(w, gradients[b_${ b } * batch.target_stride + reader.destination + i]);
+            let g_${ b } = gradients[b_${ b } * batch.target_stride + reader.destination + i];
 //# endif
+//# for j in range(numbers)
+            s_${ b }_${ j } += dot(w_${ j }, g_${ b });
+//# endfor
 //# endfor
         }
     }
 //# for b in range(latents)
-    parts[${ b }u * THREADS + t] = s_${ b };
+//# for j in range(numbers)
+    parts[${ b * numbers + j }u * THREADS + t] = s_${ b }_${ j };
+//# endfor
 //# endfor
     workgroupBarrier();
     for (var half = THREADS / 2u; half > 0u; half /= 2u) {
         if (t < half) {
-//# for b in range(latents)
-            parts[${ b }u * THREADS + t] += parts[${ b }u * THREADS + t + half];
+//# for n in range(latents * numbers)
+            parts[${ n }u * THREADS + t] += parts[${ n }u * THREADS + t + half];
 //# endfor
         }
         workgroupBarrier();
     }
-    if (t < ${ latents }u && first + t < batch.end) {
-        row_gradients[(first + t) * batch.gradient_stride + source.start + workgroup.x] += parts[t * THREADS];
+    let latent = first + t / NUMBERS;
+    let k = k0 + t % NUMBERS;
+    if (t < ${ latents }u * NUMBERS && latent < batch.end && k < source.count) {
+        row_gradients[latent * source.stride + source.start + k] += parts[t * THREADS];
     }
 }

@@ -5,11 +5,11 @@
 // gradient with respect to what the normalisation writes, and that times the normalised features.
 
 struct Batch {
-    // Numbers per latent: of rows, and of their gradients.
+    // Numbers per latent.
     row_stride: u32,
-    gradient_stride: u32,
     pad0: u32,
     pad1: u32,
+    pad2: u32,
 }
 
 struct Finish {
@@ -43,7 +43,6 @@ struct Finish {
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     let finish = finishes[workgroup.y];
     let row = workgroup.x * batch.row_stride + finish.start;
-    let gradient = workgroup.x * batch.gradient_stride + finish.start;
 //# if norms
     if (finish.normalised == 1u) {
         let count = f32(finish.count);
@@ -65,10 +64,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             let x = (mapped[row + i] - mean) * scale;
             let weight = parameters[finish.weight + i / 4u][i % 4u];
             let y = fma(x, weight, parameters[finish.bias + i / 4u][i % 4u]);
-            var d = row_gradients[gradient + i];
+            var d = row_gradients[row + i];
             if (finish.activation < ${ no_activation }u) { d *= slope(finish.activation, vec4(y), finish.a, finish.b).x; }
             bias_gradients[row + i] = d;
-            row_gradients[gradient + i] = d * weight;
+            row_gradients[row + i] = d * weight;
             sum_g += d * weight;
             sum_gx += d * weight * x;
         }
@@ -76,7 +75,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let mean_gx = total(t, sum_gx) / count;
         for (var i = t; i < finish.count; i += THREADS) {
             let x = (mapped[row + i] - mean) * scale;
-            row_gradients[gradient + i] = scale * (row_gradients[gradient + i] - mean_g - x * mean_gx);
+            row_gradients[row + i] = scale * (row_gradients[row + i] - mean_g - x * mean_gx);
             mapped[row + i] = bias_gradients[row + i] * x;
         }
         return;
@@ -86,6 +85,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         return;
     }
     for (var i = t; i < finish.count; i += THREADS) {
-        row_gradients[gradient + i] *= slope(finish.activation, vec4(mapped[row + i]), finish.a, finish.b).x;
+        row_gradients[row + i] *= slope(finish.activation, vec4(mapped[row + i]), finish.a, finish.b).x;
     }
 }

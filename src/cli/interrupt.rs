@@ -21,9 +21,13 @@ pub(super) fn listen() -> Result<()> {
     let mut first: Option<Instant> = None;
     ctrlc::set_handler(move || {
         ASKED.store(true, Ordering::SeqCst);
-        // Asked again, it does not wait for the step to end.
-        let again = first.get_or_insert_with(Instant::now).elapsed() > ECHO;
-        if again || !HEEDED.load(Ordering::SeqCst) {
+        let ends_now = match first {
+            // Asked again, it does not wait for the step to end.
+            Some(first) => first.elapsed() > ECHO,
+            None => !HEEDED.load(Ordering::SeqCst),
+        };
+        first.get_or_insert_with(Instant::now);
+        if ends_now {
             output::abandon();
             std::process::exit(130);
         }

@@ -23,7 +23,8 @@ use crate::model::NORM_EPSILON;
 const STAGED: usize = 512;
 /// Rows of weights that are asked for before the first is used, for one latent and for several.
 const AHEAD: [usize; 2] = [8, 4];
-/// Invocations among which a single latent's inputs are shared: few outputs alone would keep few of them busy.
+/// Invocations among which a single latent's inputs are shared, in trunk layers: their few outputs alone would keep few busy. (Heads
+/// have outputs enough; there it took twice the time on llvmpipe.)
 const SHARES: usize = 4;
 /// Rows by four of a workgroup where rows are divided by their norms.
 const NORM_ROWS4: u32 = 8;
@@ -85,7 +86,7 @@ impl ProductSpec {
             latents,
             chunk: STAGED / latents as usize,
             ahead: AHEAD[usize::from(many)],
-            shares: if many { 1 } else { SHARES },
+            shares: if in_place && !many { SHARES } else { 1 },
             page: PageSpec::new(false),
             in_place,
             tape,

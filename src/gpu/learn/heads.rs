@@ -22,6 +22,8 @@ const COLUMNS: u32 = 8;
 const CHUNK: u32 = 32;
 /// Latents that a workgroup of `map-vjp.wgsl` takes, where there are several.
 const LATENTS: u32 = 8;
+/// Numbers that maps read, of which it then makes the gradients.
+const NUMBERS: u32 = 4;
 
 /// The template values of the kernels of maps and trunks.
 #[derive(Clone, Debug, Serialize)]
@@ -31,12 +33,13 @@ pub(super) struct MapSpec {
     columns: u32,
     chunk: u32,
     latents: u32,
+    numbers: u32,
 }
 
 impl MapSpec {
     pub(super) fn new(in_place: bool, many: bool) -> Self {
-        let latents = if many { LATENTS } else { 1 };
-        Self { in_place, gradients: true, columns: COLUMNS, chunk: CHUNK, latents }
+        let (latents, numbers) = if many { (LATENTS, NUMBERS) } else { (1, 1) };
+        Self { in_place, gradients: true, columns: COLUMNS, chunk: CHUNK, latents, numbers }
     }
 }
 
@@ -89,6 +92,7 @@ struct Finish {
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 struct Source {
     start: u32,
+    stride: u32,
     count: u32,
     first: u32,
     end: u32,
@@ -227,7 +231,7 @@ impl Block<'_> {
         let room = self.room;
         let norms = !pass.norms.is_empty();
         let table = self.table(&finishes)?;
-        let words = [self.field.layout.row_stride, room.row_gradient_stride, 0, 0];
+        let words = [self.field.layout.row_stride, 0, 0, 0];
         let mut bound = vec![(1, &table), (2, &room.mapped), (3, &room.row_gradients)];
         if norms {
             bound.extend([(4, &self.field.parameters), (5, &room.bias_gradients)]);
@@ -263,7 +267,7 @@ impl Block<'_> {
                 latent_stride: layout.latent_stride,
                 row_stride: layout.row_stride,
                 target_stride: room.rows.gradient_stride,
-                gradient_stride: room.row_gradient_stride,
+                gradient_stride: layout.row_stride,
                 accumulate: u32::from(self.accumulate),
                 ..Batch::zeroed()
             };
@@ -285,7 +289,7 @@ impl Block<'_> {
                 bound.push((5, &room.gradients));
             }
             let widest = sources.iter().map(|s| s.count).max().unwrap_or(0);
-            let groups = [widest, self.latents.div_ceil(spec.latents), index(sources.len())?];
+            let groups = [widest.div_ceil(spec.numbers), self.latents.div_ceil(spec.latents), index(sources.len())?];
             self.kernel("map-vjp.wgsl", &spec, &words, &bound, groups)?;
             self.script.hold(table);
             self.script.hold(list);
@@ -296,8 +300,8 @@ impl Block<'_> {
     /// What the maps read, each with the maps that read it.
     fn readers(&self, maps: &[Map]) -> Result<(Vec<Source>, Vec<Reader>)> {
         let layout = &self.field.layout;
-        // A trunk without layers has the latent itself for features. Gradients of latents follow those of rows.
-        let latent = layout.row_stride;
+        // A trunk without layers has the latent itself for features.
+        let latent = self.room.latent_gradients;
         let start = |place: u32| if layout.identity.contains(&(place as usize)) { latent } else { place };
         let mut read: BTreeMap<u32, (u32, Vec<Reader>)> = BTreeMap::new();
         for map in maps {
@@ -314,7 +318,8 @@ impl Block<'_> {
         for (start, (count, these)) in read {
             let first = index(readers.len())?;
             readers.extend(these);
-            sources.push(Source { start, count, first, end: index(readers.len())? });
+            let stride = if start == latent { layout.latent_stride } else { layout.row_stride };
+            sources.push(Source { start, stride, count, first, end: index(readers.len())? });
         }
         Ok((sources, readers))
     }

@@ -31,7 +31,6 @@ pub(super) struct Room {
     pub tile: Tile,
     /// vec4s per row of the tape.
     pub tape_stride: u32,
-    pub row_gradient_stride: u32,
     /// Of the whole batch: `[latents][points][inputs]`, and what the objective's targets are.
     pub coordinates: Buffer,
     pub targets: Buffer,
@@ -48,8 +47,10 @@ pub(super) struct Room {
     pub weight_parts: Buffer,
     /// dL/dtheta
     pub gradients: Buffer,
-    /// With respect to trunks' outputs, then to the latent.
+    /// With respect to all latents' trunks' outputs, then to the latents themselves.
     pub row_gradients: Buffer,
+    /// Where the latter start.
+    pub latent_gradients: u32,
     pub bias_gradients: Buffer,
     /// Parts of the loss and of the penalty.
     pub figures: Buffer,
@@ -174,7 +175,6 @@ impl Room {
             .unwrap_or(1);
         let (weight_numbers, vector_numbers) = points::part_numbers(&rows, weight_parts, block * tiles);
 
-        let row_gradient_stride = layout.row_stride + index(model.latent_dim().next_multiple_of(4))?;
         let samples = shape.latents * shape.points;
         let per_latent = |stride: u32| block * stride as usize;
         let new = |label: &str, n: usize| numbers(&field.ctx, label, n);
@@ -183,7 +183,6 @@ impl Room {
         Ok(Self {
             tile,
             tape_stride: index(padded / 4)?,
-            row_gradient_stride,
             coordinates: new("coordinates", samples * inr.inputs)?,
             targets: new("targets", shape.objective.targets.max(1))?,
             importance: shape.objective.kind.importance.then(importance).transpose()?,
@@ -197,7 +196,8 @@ impl Room {
             vector_parts: new("parts of vectors", vector_numbers)?,
             weight_parts: new("parts of weights", weight_numbers)?,
             gradients: new("theta's gradients", 4 * per_latent(rows.gradient_stride))?,
-            row_gradients: new("gradients of features", per_latent(row_gradient_stride))?,
+            row_gradients: new("gradients of features", per_latent(layout.row_stride + layout.latent_stride))?,
+            latent_gradients: index(per_latent(layout.row_stride))?,
             bias_gradients: new("gradients of norms", per_latent(layout.row_stride))?,
             figures: new("figures", figures)?,
             rows,
@@ -214,12 +214,12 @@ impl Plan {
         let figures = loss_parts + penalty_parts;
         let room = Room::new(field, rows, &shape, &cut, figures)?;
 
-        let stride = room.row_gradient_stride as usize;
+        let stride = layout.latent_stride as usize;
         let new = |label: &str, stride: usize| numbers(ctx, label, shape.latents * stride);
         let latents = new("latents", layout.latent_stride as usize)?;
         let features = || new("features that are latents", layout.row_stride as usize);
         let features = (!layout.identity.is_empty()).then(features).transpose()?;
-        let row_gradients = new("gradients of all features", stride)?;
+        let gradients_of_latents = new("gradients of all latents", stride)?;
         let mut script = Script::default();
         for (b, chunks) in blocks.iter().enumerate() {
             let Some(Chunk { first_latent, latents: count, .. }) = chunks.first().copied() else { continue };
@@ -246,14 +246,15 @@ impl Plan {
             let (latents, accumulate) = (index(count)?, b > 0);
             let script = &mut script;
             Block { script, field, room: &room, gradients, frozen: shape.frozen, latents, accumulate }.write()?;
-            script.copy((&room.row_gradients, 0), (&row_gradients, first_latent * stride), count * stride);
+            let from = (&room.row_gradients, room.latent_gradients as usize);
+            script.copy(from, (&gradients_of_latents, first_latent * stride), count * stride);
             script.submit();
         }
         let numbers = figures + shape.latents * stride + shape.errors();
         let staging = ctx.staging(numbers as u64 * 4)?;
         script.copy((&room.figures, 0), (&staging, 0), figures);
-        script.copy((&row_gradients, 0), (&staging, figures), shape.latents * stride);
-        script.hold(row_gradients);
+        script.copy((&gradients_of_latents, 0), (&staging, figures), shape.latents * stride);
+        script.hold(gradients_of_latents);
         if let Some([_, errors]) = &room.importance {
             script.copy((errors, 0), (&staging, figures + shape.latents * stride), shape.errors());
         }
@@ -278,24 +279,20 @@ impl Plan {
         }
         self.script.play(ctx);
         ctx.check()?;
-        let stride = self.room.row_gradient_stride as usize;
         let figures = self.loss_parts + self.penalty_parts;
-        let rows = self.shape.latents * stride;
+        let gradients = self.shape.latents * field.layout.latent_stride as usize;
         let errors = importance.map_or(&[][..], |i| i.errors);
-        let numbers = figures + rows + self.shape.errors();
+        let numbers = figures + gradients + self.shape.errors();
         ctx.map(&self.staging, numbers as u64 * 4, |view| {
             let numbers: &[f32] = bytemuck::cast_slice(view);
             let sum = |part: &[f32]| part.iter().map(|&v| f64::from(v)).sum::<f64>();
             let (figures, others) = numbers.split_at(figures);
-            let (rows, measured) = others.split_at(rows);
+            let (gradients, measured) = others.split_at(gradients);
             for (place, error) in errors.iter().zip(measured) {
                 place.store(error.to_bits(), Ordering::Relaxed);
             }
             if dim > 0 {
-                let first = field.layout.row_stride as usize;
-                for (row, dz) in rows.chunks_exact(stride).zip(dz.chunks_exact_mut(dim)) {
-                    dz.iter_mut().zip(&row[first..]).for_each(|(d, r)| *d += r);
-                }
+                dz.iter_mut().zip(gradients).for_each(|(d, g)| *d += g);
             }
             let (losses, penalties) = figures.split_at(self.loss_parts);
             Losses { outputs: sum(losses), theta: sum(penalties), latents: 0.0 }
