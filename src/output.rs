@@ -91,7 +91,8 @@ pub fn check_writable(path: &Path) -> Result<()> {
 /// # Errors
 /// Where the folder does not exist or cannot be written, or `write` fails.
 pub fn write_atomically<T>(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<T>) -> Result<T> {
-    let Temporary { file: temporary, listed } = Temporary::beside(path)?;
+    // Listed first, so dropped last.
+    let Temporary { listed, file: temporary } = Temporary::beside(path)?;
     let mut file = BufWriter::new(temporary.as_file().try_clone().map_err(Error::io("write", path))?);
     let done = write(&mut file)?;
     let complete = || -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! What is learned: the pictures or shapes of a family, and at which points a step sees them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rand::{Rng, RngExt};
@@ -53,6 +54,17 @@ impl Samples {
     }
 }
 
+/// A latent is found by its signal's name.
+fn distinct(names: &[String]) -> Result<()> {
+    let mut known = BTreeSet::new();
+    match names.iter().find(|name| !known.insert(name.as_str())) {
+        Some(name) => Err(Error::invalid(format!(
+            "two signals have the name '{name}', but for their endings or folders; rename one"
+        ))),
+        None => Ok(()),
+    }
+}
+
 impl Signals {
     /// Loads a picture, or all pictures of a folder in the order of their names, in the model's values. A picture has as
     /// many channels as its file (grey, grey and alpha, RGB, RGB and alpha), unless `channels` says otherwise; pictures
@@ -83,12 +95,13 @@ impl Signals {
     /// Pictures under their names.
     ///
     /// # Errors
-    /// Where there are none, or their channels differ.
+    /// Where there are none, their channels differ, or two have one name.
     pub fn new(names: Vec<String>, pictures: Vec<Picture>, coordinates: Coordinates) -> Result<Self> {
         let Some(first) = pictures.first() else { return Err(Error::invalid("there are no pictures to learn")) };
         if names.len() != pictures.len() || pictures.iter().any(|p| p.channels != first.channels) {
             return Err(Error::invalid("every picture needs a name and the same channels"));
         }
+        distinct(&names)?;
         let grids = pictures.iter().map(|p| coordinates.grid(p.width, p.height, None)).collect::<Result<_>>()?;
         Ok(Self { names, content: Content::Pictures { pictures, grids, derivatives: Vec::new() } })
     }
@@ -108,9 +121,10 @@ impl Signals {
     /// Loads a shape, or the shapes of a family (a folder, an `.npz`, molecules), each in a box of its own.
     ///
     /// # Errors
-    /// Where a file cannot be read or there is none.
+    /// Where a file cannot be read or there is none, or two have one name.
     pub fn load_solids(path: &Path) -> Result<Self> {
         let (names, solids) = Solids::load(path)?;
+        distinct(&names)?;
         Ok(Self { names, content: Content::Solids(solids) })
     }
 

@@ -86,6 +86,23 @@ fn pictures_come_back_in_their_own_proportions() {
 }
 
 #[test]
+fn two_signals_of_one_name_are_refused() {
+    let folder = folder_with_picture(16, 16);
+    let pictures = folder.path().join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    let picture = image::open(folder.path().join("picture.png")).unwrap();
+    for ending in ["png", "bmp.png", "jpg"] {
+        picture.save(pictures.join(format!("cat.{ending}"))).unwrap();
+    }
+    fails(folder.path(), &["train", "pictures", "-o", "m.safetensors"], &["two signals have the name 'cat'"]);
+    // With names of their own they are a family.
+    std::fs::remove_file(pictures.join("cat.jpg")).unwrap();
+    ok(folder.path(), &["train", "pictures", "--steps", "1", "--width", "8", "-o", "m.safetensors"]);
+    let names = json(folder.path(), &["info", "m.safetensors"])["latents"].clone();
+    assert_eq!(names, serde_json::json!(["cat.bmp", "cat"]));
+}
+
+#[test]
 fn a_level_that_nothing_crosses_has_no_surface() {
     let folder = tempfile::tempdir().unwrap();
     for level in ["--level=100", "--level=-100"] {
