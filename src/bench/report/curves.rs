@@ -16,12 +16,17 @@ fn sirens(record: &Record) -> impl Iterator<Item = &Row> {
     })
 }
 
+/// Whose curve a row is on: a program's on a device, and in which precision, where it is not f32.
+fn curve(row: &Row) -> String {
+    row.shape.precision.as_ref().map_or_else(|| row.who(), |precision| format!("{}, {precision}", row.who()))
+}
+
 /// GFLOP/s over the width.
 pub(super) fn widths(record: &Record) -> String {
     // Each width at its usual number of points: the first row of a kind.
     let mut rows: Vec<&Row> = Vec::new();
     for row in sirens(record) {
-        if rows.iter().all(|r| (r.who(), r.shape.width) != (row.who(), row.shape.width)) {
+        if rows.iter().all(|r| (curve(r), r.shape.width) != (curve(row), row.shape.width)) {
             rows.push(row);
         }
     }
@@ -36,7 +41,7 @@ pub(super) fn points(record: &Record) -> String {
     chart("Points a second by number of points, 64 wide", ("points", "points per second"), &rows, x, Row::rate)
 }
 
-/// A curve for each program and device.
+/// A curve for each program, device and precision.
 fn chart(
     title: &str,
     (across, up): (&'static str, &'static str),
@@ -48,14 +53,14 @@ fn chart(
     let (Some(across), Some(up)) = axes else { return String::new() };
     let mut names: Vec<String> = Vec::new();
     for row in rows {
-        if !names.contains(&row.who()) {
-            names.push(row.who());
+        if !names.contains(&curve(row)) {
+            names.push(curve(row));
         }
     }
     let mut plot = Plot::new(title, across, up);
     for (i, name) in names.iter().enumerate() {
         let colour = i % COLOURS;
-        let mut mine: Vec<&&Row> = rows.iter().filter(|r| r.who() == *name).collect();
+        let mut mine: Vec<&&Row> = rows.iter().filter(|r| curve(r) == *name).collect();
         mine.sort_by(|a, b| x(a).total_cmp(&x(b)));
         let line: Vec<[f64; 2]> = mine.iter().map(|r| [x(r), y(r)]).collect();
         plot.line(&line, &format!("curve s{colour}"));

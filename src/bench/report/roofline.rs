@@ -45,7 +45,7 @@ pub(super) fn section(record: &Record) -> String {
         plot.line(&[[left, left * bytes], [ridge, flops], [right, flops]], "roof");
         plot.word(right, flops, "end", &format!("{} GFLOP/s, measured", short(flops.round())));
         // Above the line, which rises to the right.
-        plot.word(left, left * bytes * 1.5, "start", &format!("{bytes:.1} GB/s"));
+        plot.word(left, left * bytes * 4.0, "start", &format!("{bytes:.1} GB/s"));
         let mut present = Vec::new();
         for row in rows {
             let colour = present.iter().position(|&s| s == row.suite).unwrap_or_else(|| {
