@@ -28,6 +28,11 @@ pub fn abandon() {
     std::mem::forget(files);
 }
 
+/// The folder in which a file of that name lies.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// A file that [`abandon`] knows of.
 struct Listed(PathBuf);
 
@@ -45,10 +50,7 @@ struct Temporary {
 
 impl Temporary {
     fn beside(path: &Path) -> Result<Self> {
-        let folder = match path.parent() {
-            Some(p) if !p.as_os_str().is_empty() => p,
-            _ => Path::new("."),
-        };
+        let folder = folder_of(path);
         let refused = |why: &str| Err(Error::invalid(format!("cannot write {}: {why}", path.display())));
         if !folder.is_dir() {
             return refused(&format!("there is no folder {}", folder.display()));

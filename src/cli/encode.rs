@@ -225,13 +225,17 @@ enum Destination {
 impl Destination {
     fn of(path: &Path, count: usize) -> Result<Self> {
         let shown = path.display().to_string();
-        match path.extension().and_then(|e| e.to_str()) {
-            Some("npy") if count == 1 => Ok(check_writable(path).map(|()| Self::Npy)?),
+        let to = match path.extension().and_then(|e| e.to_str()) {
+            Some("npy") if count == 1 => Self::Npy,
             Some("npy") => bail!("{shown} holds one latent; name a folder/ or a .safetensors for {count} pictures"),
-            Some("safetensors") => Ok(check_writable(path).map(|()| Self::Model)?),
-            _ if path.is_dir() || shown.ends_with('/') => Ok(Self::Folder),
+            Some("safetensors") => Self::Model,
+            _ if path.is_dir() || shown.ends_with('/') => Self::Folder,
             _ => bail!("{shown}: give FILE.npy, FOLDER/ or MODEL.safetensors"),
+        };
+        if !matches!(to, Self::Folder) {
+            check_writable(path)?;
         }
+        Ok(to)
     }
 
     fn write(&self, path: &Path, model: &Model, names: &[String], z: &[f32]) -> Result<()> {

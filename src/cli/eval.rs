@@ -42,9 +42,6 @@ struct Figures {
 impl Eval {
     pub(super) fn run(&self, global: &Global) -> Result<()> {
         let model = open_model(&self.model)?;
-        if !self.signals.to_string_lossy().contains('#') {
-            std::fs::metadata(&self.signals).with_context(|| format!("cannot read {}", self.signals.display()))?;
-        }
         if model.solid.is_some() {
             return self.solids(&model, global);
         }

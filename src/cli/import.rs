@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::Args;
 use hypersine::model::file::{self, Precision};
 use hypersine::model::import::{Final, Imported, Layout, Options, import};
 use hypersine::model::{Align, Interval, Order, Span, ValueRange};
 use serde_json::json;
 
-use super::Global;
+use super::{Global, check_model_output};
 
 /// Turn a checkpoint of another program into a model
 ///
@@ -108,9 +108,7 @@ impl Import {
             names: self.names.as_deref().map(read_names).transpose()?,
             latents: self.latents.clone(),
         };
-        if self.output.extension().is_none_or(|e| e != "safetensors") {
-            bail!("{}: a model's name ends in .safetensors", self.output.display());
-        }
+        check_model_output(&self.output)?;
         let Imported { model, layout } = import(&self.checkpoint, &options)?;
         file::save(&model, &self.output, self.precision)?;
         let parameters = model.hypernetwork.parameter_count();

@@ -22,10 +22,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use hypersine::engine::{DeviceChoice, Engine, Strategy};
 use hypersine::model::{self, Model};
+use hypersine::output::check_writable;
 
 /// Implicit neural representations whose weights a hypernetwork writes, on any GPU.
 ///
@@ -117,6 +118,14 @@ fn say(line: impl Display) {
 /// Prints a line on the standard error, if anybody listens there.
 fn aside(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Whether a model can be written there, before it is made.
+fn check_model_output(path: &Path) -> Result<()> {
+    if path.extension().is_none_or(|ending| ending != "safetensors") {
+        bail!("{}: a model's name ends in .safetensors", path.display());
+    }
+    Ok(check_writable(path)?)
 }
 
 /// The model that a MODEL argument names.

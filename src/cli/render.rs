@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use hypersine::engine::{Field, Mosaic, Report};
 use hypersine::model::{Easing, Model, Morph, Path as ModelPath, Region};
+use hypersine::output::check_writable;
 use hypersine::signal::{Canvas, Depth, picture_format, write_gif, write_rows};
 use hypersine::trace::Statistics;
 use serde_json::json;
@@ -296,7 +297,7 @@ impl Render {
             if self.morph.from.is_none() {
                 bail!("{}: an animation is made of a morph; give --from and --to", self.output.display());
             }
-            check_folder(&self.output)?;
+            check_writable(&self.output)?;
             return Ok(Target::Animation);
         }
         if self.morph.fps.is_some() {
@@ -304,7 +305,7 @@ impl Render {
         }
         if names.is_empty() || picture_format(&self.output).is_ok() {
             picture_format(&self.output)?;
-            check_folder(&self.output)?;
+            check_writable(&self.output)?;
             return Ok(Target::Sheet);
         }
         std::fs::create_dir_all(&self.output)
@@ -376,13 +377,4 @@ fn canvas(mosaic: &Mosaic, field: &Field) -> Canvas {
     let [width, height] = mosaic.size();
     let Model { inr, values, .. } = &**field.model();
     Canvas { width, height, channels: inr.outputs, range: *values }
-}
-
-/// Refuses an output in a folder that does not exist.
-fn check_folder(path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        bail!("cannot write {}: there is no folder {}", path.display(), folder.display());
-    }
-    Ok(())
 }

@@ -13,7 +13,7 @@ use clap::{ArgMatches, Args, Command};
 use hypersine::engine::{Engine, Mosaic, Strategy};
 use hypersine::model::Model;
 use hypersine::model::file::{self, Precision};
-use hypersine::output::check_writable;
+use hypersine::output::{check_writable, folder_of};
 use hypersine::signal::{Canvas, Depth, picture_format, write_rows};
 use hypersine::train::{
     BatchConfig, Config, FamilyConfig, LossConfig, NetworkConfig, OptimiserConfig, Signals, Step, StopConfig, Trainer,
@@ -23,7 +23,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Global, aside, interrupt};
+use super::{Global, aside, check_model_output, interrupt};
 
 /// Pictures on a preview.
 const PREVIEW: usize = 64;
@@ -139,11 +139,7 @@ impl Records {
     /// # Errors
     /// Where not.
     fn check(&self, signal: &Path) -> Result<()> {
-        let output = self.output.display();
-        if self.output.extension().is_none_or(|e| e != "safetensors") {
-            bail!("{output}: a model's name ends in .safetensors");
-        }
-        check_writable(&self.output)?;
+        check_model_output(&self.output)?;
         if let Some(path) = &self.preview {
             picture_format(path)?;
             if Signals::are_solids(signal) {
@@ -155,10 +151,7 @@ impl Records {
         if let Some(signal) = whole(signal) {
             let is_signal = |path: &&PathBuf| whole(path).is_some_and(|own| own == signal);
             // A picture among the signals would be taken for one.
-            let is_among = |path: &&PathBuf| {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                whole(folder).is_some_and(|folder| folder == signal)
-            };
+            let is_among = |path: &&PathBuf| whole(folder_of(path)).is_some_and(|folder| folder == signal);
             let wrong = self.preview.as_ref().filter(|path| is_signal(path) || is_among(path));
             if let Some(path) = wrong.or(self.log.as_ref().filter(is_signal)) {
                 bail!("{}: that is where the signals lie; choose another place", path.display());

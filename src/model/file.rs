@@ -159,9 +159,9 @@ fn other_kind(bytes: &[u8]) -> Option<&'static str> {
         (b"\x89PNG", "a picture; `hypersine fit` makes a model of it"),
         (b"\xff\xd8\xff", "a picture; `hypersine fit` makes a model of it"),
     ];
-    // A safetensors file begins with the length of its header, 64 bits of which the upper ones are 0.
-    let is_length = bytes.get(4..8) == Some(&[0; 4]);
-    kinds.iter().find(|(first, _)| bytes.starts_with(first) && !is_length).map(|&(_, what)| what)
+    // As `import` has it: what begins with a safetensors file's header is one, whose length may be the others' first bytes.
+    let is_safetensors = bytes.get(8) == Some(&b'{');
+    kinds.iter().find(|(first, _)| bytes.starts_with(first) && !is_safetensors).map(|&(_, what)| what)
 }
 
 /// A file's metadata and tensors.

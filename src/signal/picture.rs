@@ -82,9 +82,9 @@ pub fn is_picture(path: &Path) -> bool {
 /// The picture file itself, or the picture files in a folder, sorted.
 ///
 /// # Errors
-/// Where the folder cannot be read or has none.
+/// Where it cannot be read, or a folder has none.
 pub fn pictures(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() {
+    if !std::fs::metadata(path).map_err(Error::io("read", path))?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
     let entries = std::fs::read_dir(path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);

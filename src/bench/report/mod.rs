@@ -29,8 +29,8 @@ pub fn page(record: &Record, base: Option<&Record>, earlier: &[Record]) -> Strin
     section(
         "How close to the ceiling",
         "Each dot is a case; the line is the most that this device did when it did nothing else: multiply-adds in registers, \
-         and bytes copied. A dot on the flat part cannot be faster by any means; on the slope it can where its numbers stay in a cache, which copying does not. One far below waits for something. Point at a \
-         dot to see what it is.",
+         and bytes copied. A dot on the flat part cannot be faster by any means; on the slope it can where its numbers stay in \
+         a cache, which copying does not. One far below waits for something. Point at a dot to see what it is.",
         roofline::section(record),
     );
     section(

@@ -53,7 +53,7 @@ pub(super) fn run(session: &mut Session<'_>) -> Result<()> {
 /// Linear heads also as halves of 16 bits, which stay that on GPUs.
 fn race(session: &mut Session<'_>, case: &Case<'_>) -> Result<()> {
     let is_linear = case.model.hypernetwork.heads.iter().all(|h| matches!(h.weight, Source::Linear(_)));
-    let halves = is_linear.then(|| case.of_halves());
+    let halves = (is_linear && session.engines.iter().any(|e| e.gpu().is_some())).then(|| case.of_halves());
     for engine in session.engines {
         let halves = halves.iter().filter(|_| engine.gpu().is_some());
         let entries = std::iter::once(case).chain(halves).map(|case| case.entry(engine)).collect();
